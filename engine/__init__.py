@@ -1,0 +1,76 @@
+"""The engine: pure. Flows, nodes, ports, values, checks, plans."""
+
+from .context import Context, Identity, Resources, RunInfo, Sender
+from .errors import ConfigError, PostwerkError, Refused, Transient, nearest, suggestion
+from .expressions import Expression, Facet, Formats, PerItem, Templates, Uses, is_expression, uses
+from .item import Item, Key, key_text
+from .node import Category, Column, Columns, ColumnType, Flaw, Need, Node, tell_flaws
+from .outgoing import Delivered, Outgoing
+from .ports import Arity, Outputs, Port, Ports, Reject, Suspension
+from .values import (
+    Document,
+    InlineImage,
+    Letterhead,
+    Mailbox,
+    Message,
+    Record,
+    RefusedMail,
+    Scalar,
+    SealedMessage,
+    SentMail,
+    Source,
+    Value,
+)
+
+__all__ = [
+    "Arity",
+    "Category",
+    "Column",
+    "ColumnType",
+    "Columns",
+    "ConfigError",
+    "Context",
+    "Delivered",
+    "Document",
+    "Expression",
+    "Facet",
+    "Flaw",
+    "Formats",
+    "Identity",
+    "InlineImage",
+    "Item",
+    "Key",
+    "Letterhead",
+    "Mailbox",
+    "Message",
+    "Need",
+    "Node",
+    "Outgoing",
+    "Outputs",
+    "PerItem",
+    "Port",
+    "Ports",
+    "PostwerkError",
+    "Record",
+    "Refused",
+    "RefusedMail",
+    "Reject",
+    "Resources",
+    "RunInfo",
+    "Scalar",
+    "SealedMessage",
+    "Sender",
+    "SentMail",
+    "Source",
+    "Suspension",
+    "Templates",
+    "Transient",
+    "Uses",
+    "Value",
+    "is_expression",
+    "key_text",
+    "nearest",
+    "suggestion",
+    "tell_flaws",
+    "uses",
+]

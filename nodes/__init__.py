@@ -1,0 +1,1 @@
+"""Built-in nodes, found by entry point."""

@@ -75,6 +75,8 @@ class Node(BaseModel):
     title: ClassVar[str]
     category: ClassVar[Category] = Category.OTHER
     ports: ClassVar[Ports]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Parameters as a flow holds them; shown on the manual page and tested."""
 
     locks: ClassVar[bool] = False
     """Its output's content is encrypted: sensitive content is safe from here on."""

@@ -8,6 +8,7 @@ from .node import Category, Column, Columns, ColumnType, Flaw, Need, Node, tell_
 from .outgoing import Delivered, Outgoing
 from .ports import Arity, Outputs, Port, Ports, Reject, Suspension
 from .values import (
+    PROBLEM,
     Document,
     InlineImage,
     Letterhead,
@@ -19,10 +20,12 @@ from .values import (
     SealedMessage,
     SentMail,
     Source,
+    Unreadable,
     Value,
 )
 
 __all__ = [
+    "PROBLEM",
     "Arity",
     "Category",
     "Column",
@@ -65,6 +68,7 @@ __all__ = [
     "Suspension",
     "Templates",
     "Transient",
+    "Unreadable",
     "Uses",
     "Value",
     "is_expression",

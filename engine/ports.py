@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .context import Context
 from .item import Item
-from .values import Value
+from .values import Unreadable, Value
 
 ITERATORS = (Iterator, AsyncIterator)
 
@@ -162,7 +162,7 @@ def _types(owner: str, name: str, hint: Any) -> tuple[type, ...]:
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    members = tuple(one for one in members if one is not type(None))
+    members = tuple(one for one in members if one not in (type(None), Unreadable))
     if not members or not all(inspect.isclass(one) for one in members):
         raise TypeError(f"{owner}.run: the hint of {name!r} is {hint!r}. A port takes values: write 'Record', say.")
     return members

@@ -15,6 +15,10 @@ from .errors import Refused, suggestion
 Scalar = str | bool | int | float | Decimal | datetime | date | time | None
 
 
+PROBLEM = "problem"
+"""The column in which a record that is not in order says why."""
+
+
 class Value(BaseModel):
     """One thing on a wire."""
 
@@ -25,6 +29,11 @@ class Value(BaseModel):
     def cells(self) -> Mapping[str, Scalar]:
         """What a table shows of this value, beside the columns of its record."""
         return {}
+
+    @property
+    def complaint(self) -> str:
+        """Why it is not in order, when a step put it out as such."""
+        return "It was put out as not in order."
 
     def changed(self, **fields: Any) -> Self:  # the fields are this model's own, checked by the caller's types
         """A copy with these fields replaced."""
@@ -64,9 +73,26 @@ class Record(Value):
     def cells(self) -> Mapping[str, Scalar]:
         return self.values
 
+    @property
+    def complaint(self) -> str:
+        return str(self.values.get(PROBLEM) or super().complaint)
+
     def with_values(self, **values: Scalar) -> Self:
         """This record with columns replaced or added."""
         return self.changed(values={**self.values, **values})
+
+
+class Unreadable(Value):
+    """A row that can't become a record. A source yields it in the record's place, and the others go on."""
+
+    key: str
+    source: Source
+    message: str
+    column: str | None = None
+
+    @property
+    def complaint(self) -> str:
+        return self.message
 
 
 class Document(Value):
@@ -194,3 +220,7 @@ class RefusedMail(Value):
             "recipient": ", ".join(self.recipients), "subject": self.subject, "state": self.state,
             "message_id": self.message_id, "reply": self.reply,
         }  # fmt: skip
+
+    @property
+    def complaint(self) -> str:
+        return f"The mail is {self.state}: {self.reply}"

@@ -119,6 +119,7 @@ def _hints(owner: str, run: Callable[..., Any]) -> dict[str, Any]:
 
 def _input(owner: str, parameter: inspect.Parameter, hint: Any) -> Port:
     required = parameter.default is inspect.Parameter.empty
+    hint = _without_none(hint)
     origin = get_origin(hint)
     if origin in (list, tuple):
         return Port(parameter.name, _types(owner, parameter.name, get_args(hint)[0]), Arity.COLLECT, required)
@@ -130,6 +131,13 @@ def _input(owner: str, parameter: inspect.Parameter, hint: Any) -> Port:
             )
         return Port(parameter.name, _types(owner, parameter.name, get_args(item)[0]), Arity.STREAM, required)
     return Port(parameter.name, _types(owner, parameter.name, hint), Arity.ONE, required)
+
+
+def _without_none(hint: Any) -> Any:
+    """`list[Document]` of `list[Document] | None`: the None is for a port that is not wired."""
+    members = [one for one in get_args(hint) if one is not type(None)]
+    is_optional = get_origin(hint) in (Union, types.UnionType) and len(members) == 1
+    return members[0] if is_optional else hint
 
 
 def _outputs(owner: str, hint: Any) -> tuple[dict[str, Port], bool, bool]:

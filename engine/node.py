@@ -112,6 +112,10 @@ class Node(BaseModel):
         del resources
         return ()
 
+    def uses_any_column(self) -> bool:
+        """Whether it may use columns that neither its expressions nor `needs` name."""
+        return not self.declares_needs
+
     def makes_sensitive(self) -> bool:
         """Whether the analyst marked its output as sensitive."""
         return bool(getattr(self, "sensitive", False) is True)

@@ -101,7 +101,7 @@ def _uses_all(walk: _Walk, step: str, node: Node) -> bool:
     """Whether any column may be in what it makes: it takes records whole, or says `record` in an expression."""
     if any(uses(one.source).is_open for _, one in expressions_of(node)):
         return True
-    if node.declares_needs:
+    if not node.uses_any_column():
         return False
     ports = walk.graph.ports(step)
     takes = any(Record in port.types for port in ports.inputs.values())

@@ -1,0 +1,30 @@
+"""The store: one database for everything that must outlive the process."""
+
+from .schema import (
+    accounts,
+    budgets,
+    certificates,
+    chunks,
+    failures,
+    identities,
+    journal,
+    outbox,
+    runs,
+    secrets,
+)
+from .store import Store, insert_new
+
+__all__ = [
+    "Store",
+    "accounts",
+    "budgets",
+    "certificates",
+    "chunks",
+    "failures",
+    "identities",
+    "insert_new",
+    "journal",
+    "outbox",
+    "runs",
+    "secrets",
+]

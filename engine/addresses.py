@@ -18,6 +18,7 @@ _PLAIN = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=
 _NAMED = re.compile(r"\s*(?P<name>.*?)\s*<\s*(?P<address>[^<>]*?)\s*>\s*", re.DOTALL)
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>]*>|[,;]|[^,;"<]+|.', re.DOTALL)
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+_HAS_TOP = re.compile(r"\.(?!\d+$)[^.]+$")
 _MARGIN = " \t\r\n\xa0\u200b\u200e\u200f\u2060\ufeff"
 """What cells hold around an address without anybody seeing it."""
 MAX_ADDRESS = 254
@@ -107,7 +108,7 @@ def _checked(address: str, text: str, where: str, field: str | None) -> str:
         found = validate_email(address, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError as error:
         raise Refused(f"{where} is no address: {text[:80]!r}. {error}", field=field) from error
-    if "." not in found.domain:
+    if not _HAS_TOP.search(found.domain):
         raise Refused(
             f"{where} is no address: {text[:80]!r}. The part after @ is {found.domain!r}; "
             "a domain such as example.com is expected.",

@@ -9,7 +9,10 @@ from urllib.parse import quote
 
 from .headers import check_value
 
-_SHORT = re.compile(r"(?!.*=\?)[A-Za-z0-9 !#$&'()+,\-.;@^_`{}~\[\]=]{1,40}")
+_SAFE = r"A-Za-z0-9 !#$&()+,\-.@^_{}~\[\]"
+"""No quote, percent, semicolon or equals sign: some readers trip over them even within quotes."""
+_SHORT = re.compile(rf"[{_SAFE}]{{1,40}}")
+_UNSAFE = re.compile(rf"[^{_SAFE}]+")
 _PIECE = 55
 """Percent-encoded characters of one RFC 2231 section: with ` filename*12*=` a line stays below 78."""
 _GERMAN = str.maketrans(
@@ -38,7 +41,7 @@ def likeness(name: str) -> str:
     """A short ASCII name that a person takes for the same: `Rechnung Müller.pdf` as `Rechnung Mueller.pdf`."""
     flat = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", name).translate(_GERMAN))
     ascii_name = "".join(one for one in flat if not unicodedata.combining(one))
-    clean = re.sub(r"[^A-Za-z0-9 !#$&'()+,\-.;@^_`{}~\[\]]+", "_", ascii_name).strip()
+    clean = _UNSAFE.sub("_", ascii_name).strip()
     stem, dot, extension = clean.rpartition(".")
     if not dot or len(extension) > 10:
         return clean[:40] or "file"

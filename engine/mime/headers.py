@@ -19,6 +19,8 @@ _PLAIN = re.compile(r"(?!.*=\?)[!-~]+(?: [!-~]+)*")
 _ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
 _PHRASE = re.compile(rf"(?!.*=\?){_ATOM}(?: {_ATOM})*")
 _QUOTABLE = re.compile(r"(?!.*=\?)[ -~]*")
+_ADDRESS = re.compile(r"[^\s<>()\[\]:;@\\,\"]+@[^\s<>()\[\]:;@\\,\"]+")
+"""Only what must not break out of its place in a header; `addresses` reads more strictly."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 OURS = frozenset(
     {"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "mime-version"}
@@ -109,16 +111,20 @@ def mailbox_field(name: str, mailboxes: Iterable[Mailbox]) -> str:
 
 def _mailbox_tokens(shown: str, address: str, header: str) -> list[str]:
     check_value(address, f"The header {header}")
-    address = ascii_address(address)
-    return [*_phrase(shown.strip(), header), f"<{address}>"] if shown.strip() else [address]
+    if not _ADDRESS.fullmatch(address):
+        raise Refused(f"The header {header} holds {address[:80]!r}, which is no address. Write one: ann@example.com.")
+    phrase = _phrase(shown, header) if shown else ()
+    return [*phrase, f"<{ascii_address(address)}>"] if phrase else [ascii_address(address)]
 
 
 @lru_cache(maxsize=512)
 def _phrase(shown: str, header: str) -> tuple[str, ...]:
-    if len(shown) <= SHORT_LINE - 18 and _PHRASE.fullmatch(shown):
-        return (shown,)
     check_value(shown, f"The header {header}")
-    if len(shown) <= SHORT_LINE - 18 and _QUOTABLE.fullmatch(shown):
+    shown = shown.strip()
+    is_short = len(shown) <= SHORT_LINE - 18
+    if is_short and (not shown or _PHRASE.fullmatch(shown)):
+        return (shown,) if shown else ()
+    if is_short and _QUOTABLE.fullmatch(shown):
         escaped = shown.replace("\\", "\\\\").replace('"', '\\"')
         return (f'"{escaped}"',)
     return tuple(encoded_words(shown, len(header) + 2))

@@ -25,7 +25,7 @@ _LINES = Struct(f"{_LINE}s" * _BLOCK)
 
 
 def text_body(text: str, where: str) -> tuple[bytes, bytes]:
-    """The name of the shortest fitting transfer encoding, and the text in it; lines end with CRLF.
+    """The name of the fitting transfer encoding, and the text in it; lines end with CRLF.
 
     Raises:
         Refused: it holds half a character (a lone surrogate).
@@ -38,7 +38,7 @@ def text_body(text: str, where: str) -> tuple[bytes, bytes]:
         raise half_character(where, text, error.start) from error
     if raw.isascii() and _is_plain(raw):
         return b"7bit", raw.replace(b"\n", b"\r\n")
-    if 6 * (len(raw) - len(raw.translate(None, _HIGH))) > len(raw):  # 1 + 2x > 4/3 at x = 1/6
+    if 3 * (len(raw) - len(raw.translate(None, _HIGH))) > len(raw):  # European text stays readable in its source
         return b"base64", base64_body(raw.replace(b"\n", b"\r\n"))
     return b"quoted-printable", quoted_printable(raw)
 

@@ -30,7 +30,7 @@ class NewMail:
     needs_smtputf8: bool = False
     source: Source | None = None
     chunk: int = 0
-    """The chunk of the step's stage that made it."""
+    """The chunk of the source's items from which it descends."""
 
 
 @dataclass(frozen=True, slots=True)

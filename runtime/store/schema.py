@@ -108,7 +108,7 @@ outbox = Table(
 """Every outgoing mail. Its states and their legal transitions: runtime/outbox/states.py.
 
 `answers` holds the server's last words for each recipient, where a mail has several and they differ.
-`chunk` is the chunk of its step's stage that made it: there the flow goes on.
+`chunk` is the chunk of the source's items from which it descends: there the flow goes on.
 `queued_at` is when it was last released: the account's patience counts from there.
 `taken` is set when the flow went on with its outcome.
 """
@@ -128,6 +128,7 @@ runs = Table(
     Column("files", Json, nullable=False),
     Column("state", String(20), nullable=False),
     Column("is_dry", Boolean, nullable=False),
+    Column("row_limit", Integer),
     Column("created_at", Instant, nullable=False, index=True),
     Column("started_at", Instant),
     Column("finished_at", Instant),
@@ -142,11 +143,15 @@ chunks = Table(
     Column("run", String(64), primary_key=True),
     Column("stage", Integer, primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("state", String(20), nullable=False),
-    *blob_columns("input_"),
+    Column("origin", Integer, nullable=False),
     *blob_columns("output_"),
     Column("counts", Json),
 )
+"""What is done: a row is written with all that the chunk brought, in one transaction.
+
+What a source or gather has read are rows of the stages -1, -2, …: their output is the seeds of a chunk. The number
+-1 says that it was read to its end. `origin` is the chunk of the source's items from which a chunk descends.
+"""
 
 failures = Table(
     "failures",

@@ -1,0 +1,50 @@
+"""What a run asks of its mails to go on: which have come to an end, and whether any can still change by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, Connection, Select, exists, false, select
+
+from ..store import outbox
+from .mail import Mail, mail_of
+from .states import ARRIVED, FINAL, MailState
+
+RESTING = frozenset({MailState.IN_DOUBT, MailState.HELD})
+"""A person must act; nobody waits for that."""
+STIRRING = frozenset(MailState) - FINAL - RESTING
+"""Will change by itself."""
+
+
+def of_chunk(connection: Connection, run: str, steps: Collection[str], chunk: int) -> list[Mail]:
+    """The mails of some steps that descend from one chunk of the source's items."""
+    query = _of_steps(run, steps).where(outbox.c.chunk == chunk)
+    return [mail_of(row) for row in connection.execute(query).mappings()]
+
+
+def outcomes(connection: Connection, run: str, steps: Collection[str], limit: int) -> list[Mail]:
+    """Mails that reached their end and whose flow has not yet gone on, oldest first."""
+    query = _of_steps(run, steps).where(outbox.c.taken == false(), _in(FINAL)).order_by(outbox.c.id).limit(limit)
+    return [mail_of(row) for row in connection.execute(query).mappings()]
+
+
+def is_settled(connection: Connection, run: str, steps: Collection[str] | None) -> bool:
+    """Whether no mail of these steps, or of all, will change by itself."""
+    query = select(outbox.c.id).where(outbox.c.run == run, _in(STIRRING))
+    if steps is not None:
+        query = query.where(outbox.c.step.in_(sorted(steps)))
+    return not connection.execute(select(exists(query))).scalar_one()
+
+
+def refused(connection: Connection, run: str, step: str) -> list[Mail]:
+    """Mails that came to an end without having arrived, and those that rest."""
+    query = _of_steps(run, [step]).where(_in((FINAL | RESTING) - ARRIVED)).order_by(outbox.c.id)
+    return [mail_of(row) for row in connection.execute(query).mappings()]
+
+
+def _of_steps(run: str, steps: Collection[str]) -> Select[tuple[object, ...]]:
+    return select(outbox).where(outbox.c.run == run, outbox.c.step.in_(sorted(steps)))
+
+
+def _in(states: Collection[MailState]) -> ColumnElement[bool]:
+    return outbox.c.state.in_([state.value for state in states])

@@ -1,0 +1,1 @@
+"""Runs: from a flow and its inputs to an end that is told."""

@@ -1,0 +1,186 @@
+"""Runs, chunks and failures in the store: pure SQL on a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
+
+from ...engine import Refused, Source
+from ..blobs import BlobRef
+from ..store import chunks, failures, insert_new, runs
+from ..work import FailedItem
+from .states import RunState, is_legal
+
+READ_TO_END = -1
+"""The number of the row that says that a source was read to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of the runs."""
+
+    id: str
+    flow_id: str
+    flow: str
+    """The version that it runs: the flow's JSON."""
+    folder: str | None
+    files: Mapping[str, BlobRef]
+    inputs: Mapping[str, Any]
+    state: RunState
+    is_dry: bool
+    row_limit: int | None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    message: str | None = None
+    totals: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk that is done."""
+
+    stage: int
+    number: int
+    origin: int
+    output: BlobRef | None
+    counts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """A failed item, as it is told."""
+
+    step: str
+    key: str
+    item: str
+    source: Source | None
+    column: str | None
+    message: str
+    error: str
+
+    @property
+    def place(self) -> str:
+        """Where the data stands: file, sheet, row and column."""
+        column = f", column {self.column!r}" if self.column else ""
+        return f"{self.source or f'item {self.key!r}'}{column}"
+
+    def __str__(self) -> str:
+        return f"{self.place}: step {self.step!r}: {self.message}"
+
+
+def add_run(connection: Connection, run: Run) -> None:
+    row = {one.name: getattr(run, one.name) for one in fields(Run)}
+    row["files"] = {name: [ref.pack, ref.offset, ref.size, ref.digest] for name, ref in run.files.items()}
+    connection.execute(insert(runs).values({**row, "inputs": dict(run.inputs), "state": run.state.value}))
+
+
+def get_run(connection: Connection, run_id: str) -> Run:
+    """Raises Refused when there is none of this id."""
+    row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
+    if row is None:
+        raise Refused(f"There is no run {run_id!r}. 'postwerk runs list' shows what there is.")
+    return _run(row)
+
+
+def list_runs(connection: Connection, limit: int = 50) -> list[Run]:
+    """The newest first."""
+    query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
+    return [_run(row) for row in connection.execute(query).mappings()]
+
+
+def active_runs(connection: Connection) -> list[Run]:
+    """Runs that were on when their program ended, oldest first."""
+    states = [RunState.BUILDING.value, RunState.SENDING.value]
+    query = select(runs).where(runs.c.state.in_(states)).order_by(runs.c.created_at)
+    return [_run(row) for row in connection.execute(query).mappings()]
+
+
+def move_run(connection: Connection, run_id: str, after: RunState, **changes: Any) -> None:
+    """Raises Refused when the run is in no state from which it may go there."""
+    before = RunState(connection.execute(select(runs.c.state).where(runs.c.id == run_id)).scalar_one())
+    if not is_legal(before, after):
+        raise Refused(f"Run {run_id} is {before}, so it can't become {after}.")
+    connection.execute(update(runs).where(runs.c.id == run_id).values(state=after.value, **changes))
+
+
+def set_started(connection: Connection, run_id: str, started: datetime) -> None:
+    connection.execute(update(runs).where(runs.c.id == run_id).values(started_at=started))
+
+
+def state_of(connection: Connection, run_id: str) -> RunState:
+    return RunState(connection.execute(select(runs.c.state).where(runs.c.id == run_id)).scalar_one())
+
+
+def keep_totals(connection: Connection, run_id: str, totals: Mapping[str, Any]) -> None:
+    connection.execute(update(runs).where(runs.c.id == run_id).values(totals=dict(totals)))
+
+
+def add_chunk(connection: Connection, run_id: str, chunk: Chunk) -> bool:
+    """Whether it is new: a chunk that was done counts once, however often it is repeated."""
+    row = {"run": run_id, "stage": chunk.stage, "number": chunk.number, "origin": chunk.origin, "counts": chunk.counts}
+    columns = chunk.output.columns("output_") if chunk.output else {}
+    return insert_new(connection, chunks, [{**row, **columns}], ("run", "stage", "number")) == 1
+
+
+def chunks_of(
+    connection: Connection, run_id: str, *, stage: int | None = None, origin: int | None = None
+) -> list[Chunk]:
+    """What is done of a run, by stage and number."""
+    query = select(chunks).where(chunks.c.run == run_id).order_by(chunks.c.stage, chunks.c.number)
+    if stage is not None:
+        query = query.where(chunks.c.stage == stage)
+    if origin is not None:
+        query = query.where(chunks.c.origin == origin)
+    return [_chunk(row) for row in connection.execute(query).mappings()]
+
+
+def next_number(connection: Connection, run_id: str, stage: int) -> int:
+    query = select(func.max(chunks.c.number)).where(chunks.c.run == run_id, chunks.c.stage == stage)
+    last = connection.execute(query).scalar()
+    return 0 if last is None else last + 1
+
+
+def add_failures(connection: Connection, run_id: str, failed: Sequence[FailedItem], now: datetime) -> None:
+    insert_new(connection, failures, [_failure_row(run_id, one, now) for one in failed], ("run", "step", "key"))
+
+
+def failures_of(connection: Connection, run_id: str, limit: int | None = None) -> list[FailureRow]:
+    """In the order of their rows in the source, as far as they have one."""
+    query = select(failures).where(failures.c.run == run_id).order_by(failures.c.id).limit(limit)
+    found = [_failure(row) for row in connection.execute(query).mappings()]
+    return sorted(found, key=lambda one: (one.source.row or 0) if one.source else 0)
+
+
+def failed_items(connection: Connection, run_id: str) -> int:
+    """How many source items have at least one failure."""
+    query = select(func.count(func.distinct(failures.c.item))).where(failures.c.run == run_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def _failure_row(run_id: str, failed: FailedItem, now: datetime) -> dict[str, Any]:
+    return {
+        "run": run_id, "step": failed.step, "key": failed.key, "item": failed.item, "column": failed.column,
+        "source": failed.source.model_dump(exclude_none=True) if failed.source else None,
+        "message": failed.message, "error": failed.error, "created_at": now,
+    }  # fmt: skip
+
+
+def _failure(row: RowMapping) -> FailureRow:
+    source = Source.model_validate(row["source"]) if row["source"] else None
+    return FailureRow(row["step"], row["key"], row["item"], source, row["column"], row["message"], row["error"])
+
+
+def _run(row: RowMapping) -> Run:
+    values = {one.name: row[one.name] for one in fields(Run)}
+    values["files"] = {name: BlobRef(*place) for name, place in row["files"].items()}
+    return Run(**{**values, "state": RunState(row["state"])})
+
+
+def _chunk(row: RowMapping) -> Chunk:
+    output = BlobRef.from_columns(dict(row), "output_")
+    return Chunk(row["stage"], row["number"], row["origin"], output, row["counts"] or {})

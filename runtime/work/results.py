@@ -1,0 +1,86 @@
+"""What became of a chunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ...engine import Outgoing, PostwerkError, Source, key_text
+from ...engine.passage import Failure
+from ..blobs import BlobRef
+
+
+@dataclass(frozen=True, slots=True)
+class FailedItem:
+    """A row for the run's failures."""
+
+    step: str
+    key: str
+    item: str
+    """The key of the source item."""
+    message: str
+    error: str
+    source: Source | None = None
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltMail:
+    """A mail that is ready for the outbox; its bytes are in the chunk's pack."""
+
+    step: str
+    key: str
+    source: Source | None
+    blob: BlobRef
+    mail: Outgoing
+    """Without its content."""
+
+
+@dataclass(slots=True)
+class StepCount:
+    """Items of one step, so far."""
+
+    taken: int = 0
+    failed: int = 0
+    given: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: StepCount) -> None:
+        self.taken += other.taken
+        self.failed += other.failed
+        self.given.update(other.given)
+
+
+@dataclass(slots=True)
+class Worked:
+    """What became of a chunk."""
+
+    mails: list[BuiltMail] = field(default_factory=list)
+    failures: list[FailedItem] = field(default_factory=list)
+    counts: dict[str, StepCount] = field(default_factory=dict)
+    endings: Counter[str] = field(default_factory=Counter)
+    carried: BlobRef | None = None
+    """Seeds of what a later stage, a gather or another stream needs."""
+    stops: str | None = None
+    """Why the run must stop: a step with `on_error: stop` failed."""
+
+    def add(self, other: Worked) -> None:
+        self.mails += other.mails
+        self.failures += other.failures
+        for step, count in other.counts.items():
+            self.counts.setdefault(step, StepCount()).add(count)
+        self.endings.update(other.endings)
+        self.stops = self.stops or other.stops
+
+
+def failed_item(failure: Failure, item: str) -> FailedItem:
+    """A failure in the words of those who must act on it."""
+    error, record = failure.error, failure.record
+    message = str(error)
+    if not isinstance(error, PostwerkError):
+        kind = type(error).__name__
+        message = f"The step broke: {kind}: {error}. This is a mistake in the node; the log has its traceback."
+    return FailedItem(
+        step=failure.step, key=key_text(failure.key), item=item, message=message, error=type(error).__name__,
+        source=record.source if record else None,
+        column=error.column if isinstance(error, PostwerkError) else None,
+    )  # fmt: skip

@@ -1,0 +1,139 @@
+"""A workspace: one folder with everything that belongs together."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from ..engine import ConfigError, suggestion
+from ..engine.flow import Flow, load_flow
+from .accounts import Accounts
+from .blobs import Blobs
+from .context import Keyring
+from .identities import Certificates, Identities
+from .secrets import Secrets, load_key
+from .store import Store
+
+FOLDERS = ("blobs", "files", "flows", "output")
+DATABASE = "postwerk.db"
+
+
+class Workspace:
+    """An open workspace. Several programs may look at one; only one at a time may run flows in it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ConfigError when the folder is no workspace."""
+        self.folder = folder.resolve()
+        if not (self.folder / DATABASE).exists():
+            raise ConfigError(f"{str(folder)!r} is no workspace. Make one: postwerk init {folder}")
+        self._open()
+
+    @classmethod
+    def make(cls, folder: Path) -> Self:
+        """A new workspace in an empty or missing folder.
+
+        Raises:
+            ConfigError: there is something in it.
+        """
+        if folder.exists() and any(folder.iterdir()):
+            raise ConfigError(f"{str(folder)!r} is not empty. Name a folder that is empty or does not exist.")
+        for name in FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        workspace = cls.__new__(cls)
+        workspace.folder = folder.resolve()
+        workspace._open()
+        return workspace
+
+    def _open(self) -> None:
+        self.store = Store(self.folder / DATABASE)
+        self.blobs = Blobs(self.folder / "blobs")
+        self.secrets = Secrets(load_key(self.folder, os.environ))
+        self.accounts = Accounts(self.store, self.secrets)
+        self.identities = Identities(self.store, self.secrets)
+        self.certificates = Certificates(self.store)
+
+    def close(self) -> None:
+        self.blobs.close()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def alone(self, purpose: str) -> Iterator[None]:
+        """Holds the workspace for running flows.
+
+        Raises:
+            ConfigError: another program holds it; says which.
+        """
+        lock, note = FileLock(self.folder / "lock"), self.folder / "lock.json"
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigError(
+                f"The workspace {str(self.folder)!r} is in use by {_holder(note)}. Wait until it has ended, or end it."
+            ) from None
+        try:
+            note.write_text(json.dumps({"pid": os.getpid(), "purpose": purpose}), "utf-8")
+            self.blobs.sweep()
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+            lock.release()
+
+    async def keyring(self) -> Keyring:
+        """What nodes may know of accounts, identities and certificates."""
+        accounts = await self.accounts.all()
+        identities = await self.identities.all()
+        return Keyring(
+            accounts={one.name: one.as_sender for one in accounts},
+            identities={one.name: one for one in identities},
+            certificates=await self.certificates.all(),
+        )
+
+    def find_flow(self, name: str) -> tuple[Flow, Path | None]:
+        """A flow by its file, or by its id in the workspace, and the folder of its file.
+
+        Raises:
+            ConfigError: there is none, or it is damaged.
+        """
+        path = Path(name)
+        kept = self.folder / "flows" / f"{name}.json"
+        if path.is_file():
+            return _load(path), path.resolve().parent
+        if path.name == name and kept.is_file():
+            return _load(kept), None
+        known = sorted(one.stem for one in (self.folder / "flows").glob("*.json"))
+        hint = suggestion(name, known)
+        raise ConfigError(f"There is no flow {name!r}: neither a file nor a flow of this workspace. {hint}")
+
+    def shelf_folders(self, flow_folder: Path | None) -> tuple[Path, ...]:
+        """Where a flow's files are looked for."""
+        files = self.folder / "files"
+        return (flow_folder, files) if flow_folder else (files,)
+
+
+def _load(path: Path) -> Flow:
+    try:
+        return load_flow(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The flow {str(path)!r} can't be read: {error}.") from error
+
+
+def _holder(note: Path) -> str:
+    with suppress(OSError, ValueError, KeyError):
+        held = json.loads(note.read_text("utf-8"))
+        return f"process {held['pid']} ({held['purpose']})"
+    return "another program"

@@ -93,8 +93,13 @@ def _parsed(text: str, where: str, field: str | None) -> Mailbox:
     if len(addresses := [one for one in _entries(text) if "@" in one]) > 1:
         raise Refused(_several(where, addresses), field=field)
     named = _NAMED.fullmatch(text)
-    address = named["address"] if named else text
-    return Mailbox(address=_checked(address, text, where, field), name=_unquoted(named["name"]) if named else "")
+    if not named:
+        return Mailbox(address=_checked(text, text, where, field))
+    address, name = _checked(named["address"], text, where, field), named["name"]
+    others = [one for one in _bare(name).split() if "@" in one and one.casefold() != address.casefold()]
+    if others:  # which of them is meant?
+        raise Refused(_several(where, [*others, f"<{address}>"]), field=field)
+    return Mailbox(address=address, name=_unquoted(name))
 
 
 def _several(where: str, addresses: list[str]) -> str:

@@ -2,6 +2,6 @@
 
 from .headers import check_header, check_value
 from .letter import compose
-from .parts import cids, entity
+from .parts import check_cid, cids, entity
 
-__all__ = ["check_header", "check_value", "cids", "compose", "entity"]
+__all__ = ["check_cid", "check_header", "check_value", "cids", "compose", "entity"]

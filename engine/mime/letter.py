@@ -16,11 +16,12 @@ def compose(
     *,
     message_id: str,
     date: datetime,
-    sender: Mailbox,
+    sender: Mailbox | None,
     reply_to: tuple[Mailbox, ...] = (),
 ) -> bytes:
     """The bytes of the mail. Its own sender and Reply-To come before those given; Bcc is never written.
 
+    Without any sender it is a draft without From, which a mail program may complete, but no server takes.
     It is ASCII, except that addresses whose local part is not are written as they are (RFC 6532).
 
     Raises:
@@ -28,7 +29,7 @@ def compose(
     """
     check_value(message_id, "The header Message-ID")
     fields = [
-        _fixed_field("From", (head.sender or sender,)),
+        _fixed_field("From", (writer,)) if (writer := head.sender or sender) else "",
         mailbox_field("To", head.to) if head.to else "" if head.cc else "To: undisclosed-recipients:;\r\n",
         mailbox_field("Cc", head.cc) if head.cc else "",
         _fixed_field("Reply-To", head.reply_to or reply_to) if head.reply_to or reply_to else "",

@@ -24,7 +24,7 @@ from .transfer import base64_body, is_seven_bit, text_body
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
 _MEDIA_TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|"[ !#-\[\]-~]*"))*')
 _CID = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_`{|}~.@-]{1,200}")
-_CID_IN_HTML = re.compile(r"cid:([^\"'\s>)&]+(?:&[^\"'\s>)]+)*)", re.IGNORECASE)
+_CID_IN_HTML = re.compile(r"(?:=|\()\s*[\"']?\s*cid:([^\"'\s>)]+)", re.IGNORECASE)
 _OCTETS = "application/octet-stream"
 
 
@@ -64,6 +64,12 @@ def cids(html: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(unescape(one) for one in _CID_IN_HTML.findall(html)))
 
 
+def check_cid(cid: str) -> None:
+    """Raises Refused when it can't be a Content-ID."""
+    if not _CID.fullmatch(cid):
+        raise Refused(f"{cid!r} is no Content-ID of an image. Use letters, digits, '.', '-' and '_', such as 'logo'.")
+
+
 def _text(subtype: bytes, text: str) -> bytes:
     encoding, body = text_body(text, f"The {'text' if subtype == b'plain' else 'HTML'} of the mail")
     return b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (
@@ -75,8 +81,7 @@ def _text(subtype: bytes, text: str) -> bytes:
 
 @lru_cache(maxsize=32)  # the same logo in every mail of a run
 def _image(cid: str, name: str, media_type: str, content: bytes) -> bytes:
-    if not _CID.fullmatch(cid):
-        raise Refused(f"{cid!r} is no Content-ID of an image. Use letters, digits, '.', '-' and '_', such as 'logo'.")
+    check_cid(cid)
     headers = file_headers(_media_type(media_type), name, "inline")
     return b"%bContent-ID: <%b>\r\nContent-Transfer-Encoding: base64\r\n\r\n%b" % (
         headers, cid.encode(), base64_body(content),

@@ -73,6 +73,12 @@ def test_a_list_where_one_address_is_due_is_refused(text: str) -> None:
         parse_mailbox(text, where="The recipient")
 
 
+def test_an_address_beside_another_in_brackets_is_refused() -> None:
+    with pytest.raises(Refused, match=r"^The address holds two addresses: ann@example\.com, <bob@example\.com>\."):
+        parse_mailbox("ann@example.com <bob@example.com>")
+    assert parse_mailbox("Ann@example.com <ann@example.com>").name == "Ann@example.com"
+
+
 def test_of_a_long_list_three_are_named() -> None:
     text = ",".join(f"p{n}@example.com" for n in range(5))
 

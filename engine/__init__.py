@@ -2,7 +2,8 @@
 
 from .context import Context, Identity, Resources, RunInfo, Sender
 from .errors import ConfigError, PostwerkError, Refused, Transient, nearest, suggestion
-from .expressions import Expression, Facet, Formats, PerItem, Templates, Uses, is_expression, uses
+from .expressions import Expression, Facet, PerItem, Templates, Uses, is_expression, uses
+from .formats import Formats
 from .item import Item, Key, key_text
 from .node import Category, Column, Columns, ColumnType, Flaw, Need, Node, tell_flaws
 from .outgoing import Delivered, Outgoing

@@ -6,37 +6,30 @@ A field of type `PerItem[T]` may hold an expression; the runtime evaluates it fo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, time
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from babel import Locale
-from babel.dates import format_date, format_datetime, format_time
-from babel.numbers import format_currency, format_decimal
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes, pass_context
-from jinja2.environment import Template, TemplateExpression
-from jinja2.exceptions import SecurityError, TemplateError, UndefinedError
+from jinja2 import Undefined, nodes
+from jinja2.environment import Template
+from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
 from jinja2.meta import find_undeclared_variables
-from jinja2.runtime import Context as NameContext
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from jinja2.runtime import Context
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, SchemaError, SchemaValidator, core_schema
 
+from .budget import BUDGET, MAX_LENGTH, Budget
 from .errors import ConfigError, Refused, suggestion
+from .formats import Formats, kind_of
+from .missing import Missing, MissingNameError
+from .reasons import guilty, in_words, sentence, what_they_hold
+from .sandbox import Environment
+from .values import Record, Scalar
 
 T = TypeVar("T")
-
-MAX_STEPS = 100_000
-"""Loop turns and calls of one rendering; a newsletter of 500 lines needs about 2,000."""
-MAX_LENGTH = 10_000_000
-"""Characters of a result; the largest mail that servers commonly take is 10 to 50 MB."""
-UNBOUNDED = ("center", "format", "indent", "pprint", "random", "wordwrap", "xmlattr")
-"""Filters of Jinja2 left out: their result's size is not bounded by their input, or it is left to chance."""
 
 
 class Facet(Enum):
@@ -49,6 +42,8 @@ class Facet(Enum):
     """Where a mail goes: never secret from the servers that carry it."""
     KEY = "key"
     """What locks."""
+    NOTHING = "nothing"
+    """It is only looked at, as a condition is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +53,15 @@ class Expression:
     source: str
     expected: Any
     """The type that the result must have."""
+    validator: SchemaValidator | None = field(default=None, compare=False, repr=False)
+    """Knows the type with its constraints, such as `gt=0`."""
 
     def __str__(self) -> str:
         return self.source
 
     def accept(self, result: object) -> object:
         """The result as the field's type. Raises pydantic.ValidationError."""
-        return _adapter(self.expected).validate_python(result)
+        return (self.validator or _adapter(self.expected)).validate_python(result)
 
 
 @lru_cache(maxsize=1024)
@@ -81,16 +78,20 @@ class PerItemMark:
     """What `PerItem` adds to a field's type."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner = handler(source)
+        validator = _validator(inner)
+        expected = Annotated[str, "constrained"] if source is str and inner != core_schema.str_schema() else source
+
         def parse(value: object, proceed: core_schema.ValidatorFunctionWrapHandler) -> object:
             if isinstance(value, Expression):
                 return value
             if isinstance(value, str) and is_expression(value):
-                return Expression(value, source)
+                return Expression(value, expected, validator)
             return proceed(value)
 
         return core_schema.no_info_wrap_validator_function(
             parse,
-            handler(source),
+            inner,
             serialization=core_schema.plain_serializer_function_ser_schema(
                 lambda value: value.source if isinstance(value, Expression) else value
             ),
@@ -100,130 +101,25 @@ class PerItemMark:
         return {**handler(schema["schema"]), "per_item": True}
 
 
+def _validator(schema: CoreSchema) -> SchemaValidator | None:
+    try:
+        return SchemaValidator(schema)
+    except SchemaError:  # it refers to definitions of the model around it
+        return None
+
+
 PerItem = Annotated[T, PerItemMark()]
 
 
-class _MissingNameError(UndefinedError):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-class _Undefined(StrictUndefined):
-    def _fail_with_undefined_error(self, *_: Any, **__: Any) -> NoReturn:
-        raise _MissingNameError(str(self._undefined_name))
-
-    __add__ = __radd__ = __sub__ = __rsub__ = _fail_with_undefined_error
-    __iter__ = __str__ = __len__ = __eq__ = __ne__ = __bool__ = __hash__ = _fail_with_undefined_error
-    __contains__ = __lt__ = __le__ = __gt__ = __ge__ = __call__ = __getitem__ = _fail_with_undefined_error
-
-
-class _Budget:
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = MAX_STEPS
-
-    def spend(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise SecurityError(f"it takes more than {MAX_STEPS:,} steps; is there an endless loop?")
-
-
-@pass_context
-def _bounded(context: NameContext, values: Iterable[Any]) -> Iterator[Any]:
-    budget = context["_budget"]
-    for value in values:
-        budget.spend()
-        yield value
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset(["*", "**", "+"])
-
-    def __init__(self, formats: Formats, *, autoescape: bool) -> None:
-        super().__init__(
-            undefined=_Undefined, autoescape=autoescape, finalize=formats.shown, keep_trailing_newline=True
-        )
-        for name in UNBOUNDED:
-            del self.filters[name]
-        for name in ("lipsum", "cycler", "joiner", "namespace"):
-            del self.globals[name]
-        self.filters.update(
-            money=formats.money,
-            number=formats.number,
-            date=formats.date,
-            time=formats.time,
-            _bounded=_bounded,
-        )
-
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree = super()._parse(source, name, filename)
-        for loop in tree.find_all(nodes.For):
-            if loop.recursive:
-                raise TemplateSyntaxError("recursive loops are not allowed", loop.lineno)
-            loop.iter = nodes.Filter(loop.iter, "_bounded", [], [], None, None, lineno=loop.lineno)
-        return tree
-
-    def call(__self, __context: NameContext, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # as Jinja2 calls it
-        __context["_budget"].spend()
-        return super().call(__context, __obj, *args, **kwargs)
-
-    def is_safe_callable(self, obj: Any) -> bool:
-        return not isinstance(getattr(obj, "__self__", None), BaseModel) and super().is_safe_callable(obj)
-
-    def call_binop(self, context: NameContext, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**" and abs(right) > 64:
-            raise SecurityError("the exponent is larger than 64")
-        if operator == "*" and (hasattr(left, "__len__") or hasattr(right, "__len__")):
-            raise SecurityError("texts and lists can't be multiplied")
-        if operator == "+" and hasattr(left, "__len__") and len(left) > MAX_LENGTH:
-            raise SecurityError(f"the text is longer than {MAX_LENGTH:,} characters")
-        return super().call_binop(context, operator, left, right)
-
-
-class Formats:
-    """How values are written in a locale."""
-
-    def __init__(self, locale: str = "de_DE", timezone: str = "Europe/Berlin") -> None:
-        self.locale = Locale.parse(locale)
-        self.timezone = timezone
-
-    def shown(self, value: object) -> object:
-        """A value as running text shows it: an empty cell is nothing, a date is the locale's."""
-        if value is None:
-            return ""
-        if isinstance(value, float | Decimal):
-            return format_decimal(value, "0.##########", locale=self.locale)
-        if isinstance(value, datetime):
-            return format_datetime(value, "short", locale=self.locale)
-        if isinstance(value, date):
-            return self.date(value)
-        if isinstance(value, time):
-            return self.time(value)
-        return value
-
-    def money(self, value: float | Decimal, currency: str = "EUR") -> str:
-        """1234.5 as `1.234,50 €`."""
-        return format_currency(Decimal(str(value)), currency, locale=self.locale)
-
-    def number(self, value: float | Decimal, digits: int = 2) -> str:
-        """1234.5 as `1.234,50`."""
-        if not 0 <= digits <= 20:
-            raise SecurityError("digits must be 0 to 20")
-        return format_decimal(Decimal(str(value)), "#,##0." + "0" * digits, locale=self.locale)
-
-    def date(self, value: date, pattern: str = "medium") -> str:
-        """A date by `short`, `medium`, `long`, `full`, or a pattern such as `d. MMMM y`."""
-        return format_date(value, pattern, locale=self.locale)
-
-    def time(self, value: time | datetime, pattern: str = "short") -> str:
-        return format_time(value, pattern, locale=self.locale)
-
-
-SINGLE = re.compile(r"\s*\{\{(?![-+])(.*)(?<![-+])\}\}\s*", re.DOTALL)
+SINGLE = re.compile(r"\{\{(?![-+])(.*)(?<![-+])\}\}", re.DOTALL)
 
 Names = Mapping[str, Any]
+Evaluator = Callable[[Names], Any]
+RESULT = "result"
+FAILURES = (
+    TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError, MemoryError,
+)  # fmt: skip
+"""What the values of one item can make of a sound template."""
 
 
 class Templates:
@@ -231,10 +127,10 @@ class Templates:
 
     def __init__(self, locale: str = "de_DE", timezone: str = "Europe/Berlin") -> None:
         formats = Formats(locale, timezone)
-        self._text = _Environment(formats, autoescape=False)
-        self._html = _Environment(formats, autoescape=True)
-        self._compiled: dict[tuple[str, bool], Template] = {}
-        self._evaluators: dict[str, TemplateExpression | Template] = {}
+        self._text = Environment(formats, autoescape=False)
+        self._html = Environment(formats, autoescape=True)
+        self._compiled: dict[tuple[str, bool], Evaluator] = {}
+        self._evaluators: dict[str, Evaluator] = {}
 
     def render(self, source: str, names: Names, *, html: bool = False) -> str:
         """The template's text.
@@ -244,7 +140,7 @@ class Templates:
             Refused: a name is unknown, or it fails on these values.
         """
         template = self._compiled.get((source, html)) or self._compile(source, html)
-        return str(_watched(source, names, lambda known: template.render(known)))
+        return str(_watched(source, names, template))
 
     def evaluate(self, source: str, names: Names) -> object:
         """The value of a field: what the expression gives when it is one alone, else the rendered text.
@@ -252,28 +148,43 @@ class Templates:
         Raises: as `render`.
         """
         evaluator = self._evaluators.get(source) or self._compile_field(source)
-        if isinstance(evaluator, Template):
-            return _watched(source, names, lambda known: evaluator.render(known))
-        return _watched(source, names, lambda known: _defined(evaluator(known)))
+        return _watched(source, names, evaluator)
 
-    def _compile(self, source: str, html: bool) -> Template:
+    def _compile(self, source: str, html: bool) -> Evaluator:
+        environment = self._html if html else self._text
         with _Parsing(source):
-            template = (self._html if html else self._text).from_string(source)
-        self._compiled[source, html] = template
-        return template
+            evaluator = _Rendering(environment.from_string(source))
+        self._compiled[source, html] = evaluator
+        return evaluator
 
-    def _compile_field(self, source: str) -> TemplateExpression | Template:
-        evaluator: TemplateExpression | Template
-        match = SINGLE.fullmatch(source)
+    def _compile_field(self, source: str) -> Evaluator:
         with _Parsing(source):
-            body = self._text.parse(source).body
-            is_single = len(body) == 1 and isinstance(body[0], nodes.Output) and len(body[0].nodes) == 1
-            if match and is_single:
-                evaluator = self._text.compile_expression(match[1].strip(), undefined_to_none=False)
-            else:
-                evaluator = self._compile(source, html=False)
+            expression = self._single(source)
+        evaluator: Evaluator
+        if expression is None:
+            evaluator = self._compiled.get((source, False)) or self._compile(source, html=False)
+        elif isinstance(expression, nodes.Name):
+            evaluator = _Naming(expression.name)
+        else:
+            with _Parsing(source):
+                evaluator = _Valuing(self._text.from_string(_assigning(expression)))
         self._evaluators[source] = evaluator
         return evaluator
+
+    def _single(self, source: str) -> nodes.Expr | None:
+        """The expression, when the source is one alone: its value keeps its type."""
+        source = source.strip()
+        if not SINGLE.fullmatch(source):
+            return None
+        body = self._text.parse(source).body
+        if len(body) == 1 and isinstance(body[0], nodes.Output) and len(body[0].nodes) == 1:
+            return body[0].nodes[0]
+        return None
+
+
+def _assigning(expression: nodes.Expr) -> nodes.Template:
+    target = nodes.Name(RESULT, "store", lineno=expression.lineno)
+    return nodes.Template([nodes.Assign(target, expression, lineno=expression.lineno)], lineno=1)
 
 
 class _Parsing:
@@ -287,36 +198,93 @@ class _Parsing:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, TemplateSyntaxError):
-            raise ConfigError(f"{_excerpt(self.source)}, line {error.lineno}: {error.message}.") from error
-        if isinstance(error, TemplateError | RecursionError):
-            raise ConfigError(f"{_excerpt(self.source)} can't be read: {error}.") from error
+            message = sentence(error.message or "it is no template")
+            raise ConfigError(f"{_excerpt(self.source)}, line {error.lineno}: {message}") from error
+        if isinstance(error, RecursionError | MemoryError | SyntaxError):
+            raise ConfigError(f"{_excerpt(self.source)} can't be read: it is nested too deeply.") from error
+        if isinstance(error, TemplateError | ValueError):
+            raise ConfigError(f"{_excerpt(self.source)} can't be read: {sentence(str(error))}") from error
 
 
-def _watched(source: str, names: Names, render: Callable[[dict[str, Any]], Any]) -> Any:
+class _Compiled:
+    def __init__(self, template: Template) -> None:
+        self.template = template
+
+    def context(self, names: Names) -> Context:
+        environment = self.template.environment
+        known = {**environment.globals, **names, BUDGET: Budget()}
+        return environment.context_class(environment, known, self.template.name, self.template.blocks)
+
+
+class _Rendering(_Compiled):
+    def __call__(self, names: Names) -> str:
+        return Environment.concat(self.template.root_render_func(self.context(names)))
+
+
+class _Valuing(_Compiled):
+    def __call__(self, names: Names) -> object:
+        context = self.context(names)
+        for _ in self.template.root_render_func(context):
+            pass
+        value = context.vars[RESULT]
+        if isinstance(value, Missing):
+            value._fail_with_undefined_error()
+        if isinstance(value, Undefined):  # an 'if' without 'else': running text shows nothing
+            return None
+        return list(value) if isinstance(value, Iterator) else value
+
+
+class _Naming:
+    """`{{ name }}`, which most fields hold: no template is needed for it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, names: Names) -> object:
+        try:
+            return names[self.name]
+        except KeyError:
+            raise MissingNameError(self.name) from None
+
+
+def _watched(source: str, names: Names, evaluator: Evaluator) -> Any:
     try:
-        result = render({**names, "_budget": _Budget()})
-    except _MissingNameError as error:
+        result = evaluator(names)
+    except MissingNameError as error:
         raise _unknown_name(source, error.name, names) from error
-    except Refused:
-        raise
-    except RecursionError as error:
-        raise Refused(f"{_excerpt(source)} calls itself without end.") from error
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-        raise Refused(f"{_excerpt(source)} fails: {error}.") from error
-    if isinstance(result, str) and len(result) > MAX_LENGTH:
-        raise Refused(f"{_excerpt(source)} gives more than {MAX_LENGTH:,} characters.")
+    except FAILURES as error:
+        raise _failed(source, error, names) from error
+    if isinstance(result, str):
+        if len(result) > MAX_LENGTH:
+            raise Refused(f"{_excerpt(source)} gives more than {MAX_LENGTH:,} characters.")
+    elif callable(result):
+        raise Refused(f"{_excerpt(source)} gives {kind_of(result)} and no value. Write () after its name.")
     return result
-
-
-def _defined(value: Any) -> Any:
-    if isinstance(value, _Undefined):
-        value._fail_with_undefined_error()
-    return value
 
 
 def _unknown_name(source: str, name: str, names: Names) -> Refused:
     known = [one for one in names if not one.startswith("_")]
     return Refused(f"{_excerpt(source)}: there is no {name!r} here. {suggestion(name, known)}", column=name)
+
+
+def _failed(source: str, error: Exception, names: Names) -> Refused:
+    if isinstance(error, RecursionError):
+        return Refused(f"{_excerpt(source)} calls itself without end.")
+    if isinstance(error, MemoryError):
+        return Refused(f"{_excerpt(source)} builds more than memory holds.")
+    text = f"{_excerpt(source)} fails: {in_words(error)}"
+    if isinstance(error, SecurityError):
+        return Refused(text)
+    cells = _cells(source, names)
+    return Refused(text + what_they_hold(cells), column=guilty(cells))
+
+
+def _cells(source: str, names: Names) -> dict[str, Scalar]:
+    """The cells that an expression uses."""
+    used, record = uses(source), names.get("record")
+    values = {**(record.values if isinstance(record, Record) else {}), **names}
+    found = {name: values[name] for name in sorted(used.names | used.columns) if name in values}
+    return {name: value for name, value in found.items() if isinstance(value, Scalar)}
 
 
 def _excerpt(source: str) -> str:
@@ -331,16 +299,23 @@ class Uses:
     names: frozenset[str] = frozenset()
     """Columns by name, `inputs`, `run`, and input ports."""
     columns: frozenset[str] = frozenset()
-    """Columns by `record["…"]`."""
+    """Columns by `record["…"]` or `record.name`."""
     is_open: bool = False
     """It uses `record` as a whole, so any column."""
+    inputs: frozenset[str] = frozenset()
+    """Inputs of the flow by `inputs.name`."""
 
     def __or__(self, other: Uses) -> Uses:
-        return Uses(self.names | other.names, self.columns | other.columns, self.is_open or other.is_open)
+        return Uses(
+            self.names | other.names,
+            self.columns | other.columns,
+            self.is_open or other.is_open,
+            self.inputs | other.inputs,
+        )
 
 
-_ANALYST = _Environment(Formats(), autoescape=False)
-BUILT_IN = frozenset(_ANALYST.globals) | {"_budget"}
+_ANALYST = Environment(Formats(), autoescape=False)
+BUILT_IN = frozenset(_ANALYST.globals)
 
 
 @lru_cache(maxsize=4096)
@@ -350,20 +325,39 @@ def uses(source: str) -> Uses:
         tree = _ANALYST.parse(source)
         names = find_undeclared_variables(tree) - BUILT_IN
     by_name, is_open = _record_columns(tree)
-    return Uses(frozenset(names - {"record"}), by_name, is_open)
+    return Uses(frozenset(names - {"record"}), by_name, is_open, _inputs_named(tree))
+
+
+def _inputs_named(tree: nodes.Template) -> frozenset[str]:
+    by_attribute = {one.attr for one in tree.find_all(nodes.Getattr) if _is_name(one.node, "inputs")}
+    by_item = {
+        str(one.arg.value)
+        for one in tree.find_all(nodes.Getitem)
+        if _is_name(one.node, "inputs") and isinstance(one.arg, nodes.Const)
+    }
+    return frozenset(by_attribute | by_item)
 
 
 def _record_columns(tree: nodes.Template) -> tuple[frozenset[str], bool]:
     found: set[str] = set()
     whole = sum(1 for one in tree.find_all(nodes.Name) if one.name == "record")
     for attribute in tree.find_all(nodes.Getattr):
-        whole -= _is_record(attribute.node) and attribute.attr in ("key", "source")
+        if _is_name(attribute.node, "record") and attribute.attr in ("key", "source"):
+            whole -= 1
+        elif _is_name(attribute.node, "record") and not _is_part(attribute.attr):
+            found.add(attribute.attr)
+            whole -= 1
     for access in tree.find_all(nodes.Getitem):
-        if _is_record(access.node) and isinstance(access.arg, nodes.Const):
+        if _is_name(access.node, "record") and isinstance(access.arg, nodes.Const):
             found.add(str(access.arg.value))
             whole -= 1
     return frozenset(found), whole > 0
 
 
-def _is_record(expression: nodes.Expr) -> bool:
-    return isinstance(expression, nodes.Name) and expression.name == "record"
+def _is_part(name: str) -> bool:
+    """Whether `record.name` is a part of every record, and no column."""
+    return name in Record.model_fields or hasattr(Record, name)
+
+
+def _is_name(expression: nodes.Expr, name: str) -> bool:
+    return isinstance(expression, nodes.Name) and expression.name == name

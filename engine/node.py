@@ -52,9 +52,9 @@ class Need(Value):
     column: str
     where: str
     """For the message: `template invoice.txt, line 3`."""
-    facet: Literal["content", "label", "address", "key"] = "content"
+    facet: Literal["content", "label", "address", "key", "nothing"] = "content"
     """What is built from it: content that a lock covers, a label (subject, file name) that stays readable
-    outside, an address (where a mail goes: never sensitive), or a key (what locks)."""
+    outside, an address (where a mail goes: never sensitive), a key (what locks), or nothing (it is only looked at)."""
 
 
 class Flaw(Value):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -194,7 +194,7 @@ class Binder:
         return cls(
             node,
             tuple(
-                (field, _resolver(field, node.__dict__[field], _hint(type(node).model_fields[field]), templates))
+                (field, _resolver(field, node.__dict__[field], templates))
                 for field in node.__dict__
                 if field in dynamic
             ),
@@ -207,34 +207,29 @@ class Binder:
         return self.node.model_copy(update={field: resolve(names) for field, resolve in self.resolvers})
 
 
-def _resolver(field: str, value: Any, hint: Any, templates: Templates) -> Resolver:
+def _resolver(field: str, value: Any, templates: Templates) -> Resolver:
     if isinstance(value, Expression):
-        return _expression_resolver(field, value, hint, templates)
+        return _expression_resolver(field, value, templates)
     if isinstance(value, Mapping):
-        inner = {key: _resolver(field, one, _entry(hint, key), templates) for key, one in value.items()}
+        inner = {key: _resolver(field, one, templates) for key, one in value.items()}
         return lambda names: {key: resolve(names) for key, resolve in inner.items()}
     if isinstance(value, list | tuple):
-        parts, kind = [_resolver(field, one, _part(hint), templates) for one in value], type(value)
+        parts, kind = [_resolver(field, one, templates) for one in value], type(value)
         return lambda names: kind(resolve(names) for resolve in parts)
     if isinstance(value, BaseModel) and next(_found(value), None):
-        fields = {
-            key: _resolver(field, one, _hint(type(value).model_fields[key]), templates)
-            for key, one in value.__dict__.items()
-        }
+        fields = {key: _resolver(field, one, templates) for key, one in value.__dict__.items()}
         return lambda names: value.model_copy(update={key: resolve(names) for key, resolve in fields.items()})
     return lambda _: value
 
 
-def _expression_resolver(field: str, expression: Expression, hint: Any, templates: Templates) -> Resolver:
-    source, constraints = expression.source, _constraints(hint, expression.expected)
-    expected: Any = Annotated[(expression.expected, *constraints)] if constraints else expression.expected
-    validate = TypeAdapter(expected).validate_python
-    if expected is str:
+def _expression_resolver(field: str, expression: Expression, templates: Templates) -> Resolver:
+    source = expression.source
+    if expression.expected is str:
         accept: Callable[[Names], Any] = lambda names: templates.render(source, names)  # noqa: E731
-    elif _is_text(expected):
-        accept = lambda names: validate(templates.render(source, names))  # noqa: E731
+    elif _is_text(expression.expected):
+        accept = lambda names: expression.accept(templates.render(source, names))  # noqa: E731
     else:
-        accept = lambda names: validate(templates.evaluate(source, names))  # noqa: E731
+        accept = lambda names: expression.accept(templates.evaluate(source, names))  # noqa: E731
 
     def resolve(names: Names) -> Any:
         try:
@@ -249,15 +244,6 @@ def _expression_resolver(field: str, expression: Expression, hint: Any, template
             raise
 
     return resolve
-
-
-def _constraints(hint: Any, expected: Any) -> tuple[Any, ...]:
-    """What the field says of its value beyond the type, such as a least length."""
-    if get_origin(hint) is Annotated:
-        outer = tuple(one for one in hint.__metadata__ if not isinstance(one, PerItemMark | TemplateMark | Facet))
-        return _constraints(get_args(hint)[0], expected) + outer
-    fitting = [one for one in _alternatives(hint) if one is not hint and _alternatives(one) == (expected,)]
-    return _constraints(fitting[0], expected) if fitting else ()
 
 
 def _is_text(expected: Any) -> bool:

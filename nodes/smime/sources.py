@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from ...engine import ConfigError, Flaw, Refused, Resources
 from ...engine.certificates import comparable, load_certificates, read_certificate
 
 SUFFIXES = (".pem", ".cer", ".crt", ".der", ".p7b", ".p7c")
+TRUSTED_SECONDS = 10
+"""How long a file that is overwritten in place may go unnoticed; a new one is noticed at once."""
+MAX_NAME = 255
+"""Bytes of a file's name; the shortest certificate, on a curve and with a short name, has about 300 in Base64."""
+MAX_FOLDERS = 8
+"""Folders that are remembered; a flow seldom has more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ def in_folder(resources: Resources, folder: str, address: str) -> Candidates:
     Raises:
         ConfigError: the folder is missing, or a file in it can't be read; names the file.
     """
-    found = _by_holder(_files(resources, folder))
+    found = _index(resources, folder)
     return Candidates(found.get(comparable(address), ()), f"the folder {folder!r}")
 
 
@@ -57,7 +63,7 @@ def in_cell(resources: Resources, folder: str | None, cell: str) -> Candidates:
 
 def is_certificate_text(cell: str) -> bool:
     """Whether a cell holds a certificate itself: PEM, or its Base64 alone, as directories export it."""
-    return "-----BEGIN" in cell or (cell.startswith("MI") and len(cell) > 300)
+    return "-----BEGIN" in cell or len(cell.encode()) > MAX_NAME
 
 
 def folder_flaws(resources: Resources, folder: str) -> Iterator[Flaw]:
@@ -78,6 +84,24 @@ def folder_flaws(resources: Resources, folder: str) -> Iterator[Flaw]:
 
 
 _Files = tuple[tuple[str, bytes], ...]
+_Index = Mapping[str, tuple[bytes, ...]]
+"""Comparable address -> certificates."""
+_Stamp = tuple[int, int]
+_LATEST: dict[Path, tuple[_Stamp, _Index]] = {}
+
+
+def _index(resources: Resources, folder: str) -> _Index:
+    """What a folder holds, looked at once in `TRUSTED_SECONDS`: listing 1,000 files takes ten times an encryption."""
+    path = resources.find(folder)
+    stamp = (path.stat().st_mtime_ns, int(resources.now.timestamp()) // TRUSTED_SECONDS)
+    known = _LATEST.get(path)
+    if known and known[0] == stamp:
+        return known[1]
+    found = _by_holder(_files(resources, folder))
+    if len(_LATEST) >= MAX_FOLDERS:
+        _LATEST.clear()
+    _LATEST[path] = (stamp, found)
+    return found
 
 
 def _files(resources: Resources, folder: str) -> _Files:
@@ -85,9 +109,9 @@ def _files(resources: Resources, folder: str) -> _Files:
     return tuple((one, resources.read(one)) for one in names if one.lower().endswith(SUFFIXES))
 
 
-@lru_cache(maxsize=8)
-def _by_holder(files: _Files) -> Mapping[str, tuple[bytes, ...]]:
-    """Comparable address -> certificates. The same files are parsed once."""
+@lru_cache(maxsize=MAX_FOLDERS)
+def _by_holder(files: _Files) -> _Index:
+    """The same files are parsed once."""
     found: dict[str, dict[bytes, None]] = {}
     for name, content in files:
         for der in _loaded_or_config_error(name, content):

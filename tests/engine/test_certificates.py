@@ -4,6 +4,7 @@ import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asn1crypto import cms  # type: ignore[import-untyped]  # it ships no types
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
@@ -29,6 +30,15 @@ def test_a_p7b_bundle_gives_all_its_certificates(encoding: Encoding) -> None:
     found = load_certificates(bundle(ANN.certificate, BOB.certificate, encoding=encoding))
 
     assert sorted(found) == sorted((ANN.der, BOB.der))
+
+
+def test_a_bundle_in_the_loose_encoding_of_old_programs_is_read() -> None:
+    """BER, whose outer lengths are left open, where DER is asked for."""
+    content_info = cms.ContentInfo.load(bundle(ANN.certificate))
+    signed_data = b"\x30\x80" + content_info["content"].contents + b"\0\0"
+    loose = b"\x30\x80" + content_info["content_type"].dump() + b"\xa0\x80" + signed_data + b"\0\0" * 2
+
+    assert load_certificates(loose) == (ANN.der,)
 
 
 def test_a_pem_bundle_gives_each_certificate_once() -> None:
@@ -163,6 +173,6 @@ def test_a_certificate_objects_to_what_its_key_is_not_for(
 
 
 def test_a_name_cannot_smuggle_lines_into_a_message() -> None:
-    found = read_certificate(ROOT.issue("ann@example.com", name="Ann\r\nBcc: eve@example.com\x1b[2J").der)
+    found = read_certificate(ROOT.issue("ann@example.com", name="Ann\r\nBcc: eve@example.com\x1b[2J \u202egro").der)
 
     assert found.subject.isprintable()

@@ -1,80 +1,50 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from base64 import b64decode
+from collections.abc import Iterator
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
-from subprocess import CompletedProcess
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from asn1crypto import cms  # type: ignore[import-untyped]  # it ships no types
 from postwerk.engine import (
     PROBLEM,
     Column,
-    ConfigError,
-    Document,
-    Expression,
-    Facet,
+    Columns,
     Item,
     Letterhead,
-    Mailbox,
     Message,
+    Node,
+    PerItem,
+    Record,
     Refused,
+    Resources,
     SealedMessage,
+    Templates,
 )
-from postwerk.engine.binding import deferred_fields, facet_of
-from postwerk.engine.mime import compose, entity
+from postwerk.engine.binding import Binder, make_node
+from postwerk.engine.check import check
+from postwerk.engine.flow import Flow, Step
+from postwerk.engine.mime import entity
 from postwerk.nodes.smime import Encrypted, EncryptSMIME, SignSMIME
 
-from tests.certificates import Authority, Issued, KeyKind, bundle
+from tests.certificates import Issued, KeyKind
 from tests.foreign import call
-from tests.surroundings import NOW, Surroundings, item
-
-ROOT = Authority()
-ANN = ROOT.issue("ann@example.com")
-BOB = ROOT.issue("bob@example.com", key="p256", name="Bob")
-EVE = ROOT.issue("eve@example.com", name="Eve")
-ANN_BOX, BOB_BOX = Mailbox(address="ann@example.com"), Mailbox(address="Bob@Example.com", name="Bob")
-MESSAGE = Message(
-    head=Letterhead(to=(ANN_BOX,), subject="Ihre Abrechnung für März"),
-    text="Guten Tag,\n\nanbei die Abrechnung. Schöne Grüße\n",
-    attachments=(Document(name="Lohn März, Müller.pdf", content=b"%PDF\xff\x00\r\n" * 130_000),),
+from tests.nodes.encrypted_mails import (
+    ANN,
+    BOB,
+    BOB_BOX,
+    EVE,
+    MESSAGE,
+    ROOT,
+    TO_BOTH,
+    decrypt,
+    mail_of,
+    surroundings,
 )
-TO_BOTH = MESSAGE.changed(head=MESSAGE.head.changed(cc=(BOB_BOX,)))
-
-
-def surroundings(folder: Path, *known: Issued) -> Surroundings:
-    """A workspace that keeps these certificates."""
-    kept: dict[str, tuple[bytes, ...]] = {}
-    for one in known:
-        address = one.address.casefold()
-        kept[address] = (*kept.get(address, ()), one.der)
-    return Surroundings(folder, kept_certificates=kept, item=item(name="Ann"))
-
-
-def mail_of(message: SealedMessage | None) -> bytes:
-    assert message is not None
-    sender = Mailbox(address="office@example.com")
-    return compose(message.head, message.entity, message_id="<1@example.com>", date=NOW, sender=sender)
-
-
-def decrypt(folder: Path, mail: bytes, whose: Issued) -> CompletedProcess[bytes]:
-    """What openssl makes of a mail with somebody's certificate and key."""
-    (folder / "mail.eml").write_bytes(mail)
-    (folder / "cert.pem").write_bytes(whose.pem)
-    (folder / "key.pem").write_bytes(whose.key_pem())
-    return call(
-        "openssl", "cms", "-decrypt", "-in", folder / "mail.eml",
-        "-recip", folder / "cert.pem", "-inkey", folder / "key.pem",
-    )  # fmt: skip
-
-
-def refusal(given: Encrypted) -> str:
-    """Why no mail was made."""
-    assert given.message is None
-    assert given.uncertified is not None
-    return given.uncertified.complaint
+from tests.surroundings import Surroundings
 
 
 @pytest.mark.parametrize("kind", ["rsa", "p256", "p384", "p521", "brainpool"])
@@ -188,49 +158,46 @@ def test_nothing_of_the_content_is_readable_and_the_head_stays(tmp_path: Path) -
     assert b"Abrechnung" not in given.message.entity
 
 
-def test_no_two_mails_have_the_same_key(tmp_path: Path) -> None:
-    ctx = surroundings(tmp_path, BOB)
-    message = MESSAGE.changed(head=MESSAGE.head.changed(to=(BOB_BOX,)), attachments=())
-
-    bodies = {EncryptSMIME().run(message, ctx).model_dump_json() for _ in range(3)}
-
-    assert len(bodies) == 3
+def enveloped(given: Encrypted) -> Any:
+    """The EnvelopedData, as asn1crypto reads it."""
+    assert given.message is not None
+    body = b64decode(given.message.entity.partition(b"\r\n\r\n")[2])
+    return cms.ContentInfo.load(body, strict=True)["content"]
 
 
-def test_the_newest_certificate_that_can_be_used_is_taken(tmp_path: Path) -> None:
-    def issued(year: int, **options: object) -> Issued:
-        start = datetime(year, 1, 1, tzinfo=UTC)
-        return ROOT.issue("ann@example.com", not_before=start, owner=f"ann {year}", **options)  # type: ignore[arg-type]
+def test_no_two_mails_are_encrypted_alike(tmp_path: Path) -> None:
+    ctx = surroundings(tmp_path, ANN)
 
-    wanted = issued(2024)
-    others = (
-        issued(2023),
-        issued(2025, usage="sign"),
-        issued(2027),
-        issued(2022, not_after=datetime(2026, 1, 1, tzinfo=UTC)),
-        ROOT.issue("ann@example.org", not_before=datetime(2025, 6, 1, tzinfo=UTC)),
-    )
-    ctx = Surroundings(tmp_path, kept_certificates={"ann@example.com": tuple(one.der for one in (*others, wanted))})
+    found = [enveloped(EncryptSMIME().run(MESSAGE, ctx))["encrypted_content_info"] for _ in range(3)]
 
-    given = EncryptSMIME().run(MESSAGE, ctx)
-
-    assert decrypt(tmp_path, mail_of(given.message), wanted).returncode == 0
+    assert len({one["encrypted_content"].native for one in found}) == 3
+    assert len({one["content_encryption_algorithm"]["parameters"].native for one in found}) == 3
 
 
-def test_why_no_certificate_can_be_used_is_told_for_each(tmp_path: Path) -> None:
-    expired = ROOT.issue("ann@example.com", not_after=NOW - timedelta(days=1))
-    early = ROOT.issue("ann@example.com", not_before=NOW + timedelta(days=1), not_after=NOW + timedelta(days=9))
-    signing = ROOT.issue("ann@example.com", usage="sign")
-    server = ROOT.issue("ann@example.com", usage="tls")
+@pytest.mark.parametrize(("kind", "version"), [("rsa", "v0"), ("p256", "v2")])
+def test_the_envelope_has_the_version_that_its_recipients_ask_for(tmp_path: Path, kind: KeyKind, version: str) -> None:
+    issued = ROOT.issue("ann@example.com", key=kind)
 
-    given = EncryptSMIME().run(MESSAGE, surroundings(tmp_path, expired, early, signing, server))
+    found = enveloped(EncryptSMIME().run(MESSAGE, surroundings(tmp_path, issued)))
 
-    problem = refusal(given)
-    assert problem.startswith(
-        "No certificate of ann@example.com in the workspace can be used: 'CN=Ann Müller' (serial "
-    )
-    for said in ("expired on 2026-03-01 09:30 UTC", "is not valid before 2026-03-03", "is not for encryption"):
-        assert said in problem
+    assert found["version"].native == version
+
+
+def test_who_reads_in_two_roles_has_one_key(tmp_path: Path) -> None:
+    issued = ROOT.issue(("ann@example.com", "bob@example.com"))
+    ctx = Surroundings(tmp_path, kept_certificates=dict.fromkeys(("ann@example.com", "bob@example.com"), (issued.der,)))
+
+    given = EncryptSMIME(also_for="Ann@example.com").run(TO_BOTH, ctx)
+
+    assert len(enveloped(given)["recipient_infos"]) == 1
+    assert decrypt(tmp_path, mail_of(given.message), issued).stdout == entity(TO_BOTH)
+
+
+def test_a_mail_to_nobody_is_refused(tmp_path: Path) -> None:
+    message = MESSAGE.changed(head=Letterhead(to=()))
+
+    with pytest.raises(Refused, match=r"^The mail has no recipient in To or Cc\. Give it one\.$"):
+        EncryptSMIME().run(message, surroundings(tmp_path, ANN))
 
 
 def test_who_has_no_certificate_goes_on_as_a_record_with_the_reason(tmp_path: Path) -> None:
@@ -266,140 +233,6 @@ def test_an_encrypted_mail_is_not_encrypted_again(tmp_path: Path) -> None:
         EncryptSMIME().run(once, surroundings(tmp_path, ANN))
 
 
-def test_an_address_with_umlauts_finds_its_certificate(tmp_path: Path) -> None:
-    issued = ROOT.issue("Info@xn--mller-kva.example")
-    message = MESSAGE.changed(head=MESSAGE.head.changed(to=(Mailbox(address="info@müller.example"),)))
-
-    given = EncryptSMIME().run(message, surroundings(tmp_path, issued))
-
-    assert decrypt(tmp_path, mail_of(given.message), issued).returncode == 0
-
-
-def test_a_certificate_with_the_address_in_its_subject_is_found(tmp_path: Path) -> None:
-    old = ROOT.issue("ann@example.com", in_subject=True)
-    (tmp_path / "alt.cer").write_bytes(old.der)
-
-    given = EncryptSMIME(certificate="alt.cer").run(MESSAGE, surroundings(tmp_path))
-
-    assert decrypt(tmp_path, mail_of(given.message), old).returncode == 0
-
-
-def test_certificates_are_found_in_all_kinds_of_files_of_a_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "Zertifikate für März"
-    folder.mkdir()
-    carl = ROOT.issue("carl@example.com", name="Carl")
-    (folder / "Müller, Ann.CER").write_bytes(ANN.der)
-    (folder / "rest.p7b").write_bytes(bundle(ROOT.certificate, BOB.certificate, encoding=Encoding.PEM))
-    (folder / "more.pem").write_bytes(EVE.pem + carl.pem)
-    (folder / "Liesmich.txt").write_text("Hier liegen die Zertifikate.")
-    people = {"ann@example.com": ANN, "bob@example.com": BOB, "carl@example.com": carl, "eve@example.com": EVE}
-    node = EncryptSMIME(folder="Zertifikate für März")
-
-    for address, issued in people.items():
-        message = MESSAGE.changed(head=MESSAGE.head.changed(to=(Mailbox(address=address),)))
-        given = node.run(message, surroundings(tmp_path))
-        assert decrypt(tmp_path, mail_of(given.message), issued).returncode == 0
-
-    assert list(node.flaws(surroundings(tmp_path))) == []
-
-
-def test_a_certificate_that_is_added_while_a_flow_runs_is_found(tmp_path: Path) -> None:
-    (tmp_path / "certs").mkdir()
-    (tmp_path / "certs" / "bob.pem").write_bytes(BOB.pem)
-    node, ctx = EncryptSMIME(folder="certs"), surroundings(tmp_path)
-
-    before = node.run(MESSAGE, ctx)
-    (tmp_path / "certs" / "ann.pem").write_bytes(ANN.pem)
-    after = node.run(MESSAGE, ctx)
-
-    assert refusal(before) == "There is no certificate of ann@example.com in the folder 'certs'."
-    assert after.message is not None
-
-
-def test_a_bad_file_in_the_folder_stops_the_step_by_name(tmp_path: Path) -> None:
-    (tmp_path / "certs").mkdir()
-    (tmp_path / "certs" / "ann.pem").write_bytes(ANN.key_pem())
-
-    with pytest.raises(ConfigError, match=r"^The file 'certs/ann\.pem' is of no use: .*but a private key"):
-        EncryptSMIME(folder="certs").run(MESSAGE, surroundings(tmp_path))
-
-
-def test_the_check_names_every_bad_file_of_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "certs").mkdir()
-    for name, content in (("a.pem", b"junk"), ("b.cer", ANN.der), ("c.p7b", ANN.as_p12("x"))):
-        (tmp_path / "certs" / name).write_bytes(content)
-
-    flaws = list(EncryptSMIME(folder="certs").flaws(surroundings(tmp_path)))
-
-    assert [flaw.message.split("'")[1] for flaw in flaws] == ["certs/a.pem", "certs/c.p7b"]
-    assert {flaw.field for flaw in flaws} == {"folder"}
-
-
-def test_the_check_names_a_missing_and_an_empty_folder(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-
-    (missing,) = EncryptSMIME(folder="nowhere").flaws(surroundings(tmp_path))
-    (empty,) = EncryptSMIME(folder="empty").flaws(surroundings(tmp_path))
-
-    assert missing.message == "There is no file 'nowhere'."
-    assert empty.message.startswith("The folder 'empty' holds no certificates. Put files there that end with .pem")
-
-
-def test_a_cell_names_the_file_of_the_certificate(tmp_path: Path) -> None:
-    (tmp_path / "certs").mkdir()
-    (tmp_path / "certs" / "4711.pem").write_bytes(ANN.pem)
-
-    plain = EncryptSMIME(certificate="certs/4711.pem").run(MESSAGE, surroundings(tmp_path))
-    in_folder = EncryptSMIME(certificate=" 4711.pem ", folder="certs").run(MESSAGE, surroundings(tmp_path))
-
-    for given in (plain, in_folder):
-        assert decrypt(tmp_path, mail_of(given.message), ANN).returncode == 0
-
-
-def test_a_cell_holds_the_certificate_itself(tmp_path: Path) -> None:
-    pem = ANN.pem.decode()
-    bare = "".join(pem.splitlines()[1:-1])
-
-    for cell in (pem, pem.replace("\n", " "), bare):
-        given = EncryptSMIME(certificate=cell).run(MESSAGE, surroundings(tmp_path))
-        assert decrypt(tmp_path, mail_of(given.message), ANN).returncode == 0
-
-
-@pytest.mark.parametrize("cell", ["", "  "])
-def test_an_empty_cell_means_that_there_is_no_certificate(tmp_path: Path, cell: str) -> None:
-    given = EncryptSMIME(certificate=cell).run(MESSAGE, surroundings(tmp_path, ANN))
-
-    assert refusal(given) == (
-        "There is no certificate of ann@example.com in the record (its cell for the certificate is empty)."
-    )
-
-
-def test_a_cell_with_somebody_elses_certificate_sends_nothing(tmp_path: Path) -> None:
-    given = EncryptSMIME(certificate=EVE.pem.decode()).run(MESSAGE, surroundings(tmp_path, ANN))
-
-    assert refusal(given) == (
-        "There is no certificate of ann@example.com in the record; it holds one of eve@example.com."
-    )
-
-
-@pytest.mark.parametrize(
-    ("cell", "said"),
-    [
-        ("nobody.pem", r"^There is no file 'nobody\.pem'\. The record names it as its certificate\.$"),
-        ("../outside.pem", r"^There is no file '\.\./outside\.pem'\."),
-        ("notes.txt", r"^The file 'notes\.txt' is of no use: This holds no certificate\."),
-        ("-----BEGIN CERTIFICATE-----\nMIIB", r"^The text in the record is of no use: .* or a damaged one"),
-    ],
-)
-def test_a_cell_that_is_of_no_use_is_refused(tmp_path: Path, cell: str, said: str) -> None:
-    (tmp_path / "notes.txt").write_text("Notizen")
-
-    with pytest.raises(Refused, match=said) as caught:
-        EncryptSMIME(certificate=cell).run(MESSAGE, surroundings(tmp_path))
-
-    assert caught.value.field == "certificate"
-
-
 def test_the_archive_can_read_it_too_and_is_no_recipient(tmp_path: Path) -> None:
     archive = ROOT.issue("archive@example.com", name="Archive")
 
@@ -421,12 +254,20 @@ def test_an_archive_without_a_certificate_is_told_by_the_check_and_refused(tmp_p
         node.run(MESSAGE, surroundings(tmp_path, ANN))
 
 
-def test_the_certificate_may_be_an_expression_and_counts_as_a_key() -> None:
-    node = EncryptSMIME.model_validate({"certificate": "{{ certificate_file }}"})
+@pytest.mark.parametrize(
+    ("value", "is_found"), [(ANN.pem.decode(), True), ("ann.pem", True), ("", False), (None, False)]
+)
+def test_a_column_holds_the_certificate_of_each_record(tmp_path: Path, value: str | None, is_found: bool) -> None:
+    (tmp_path / "ann.pem").write_bytes(ANN.pem)
+    step = Step(node="EncryptSMIME", params={"certificate": "{{ certificate }}"})
+    template = make_node(step, EncryptSMIME, {}, Templates())
 
-    assert isinstance(node.certificate, Expression)
-    assert deferred_fields(EncryptSMIME) == {"certificate"}
-    assert facet_of(EncryptSMIME, "certificate") is Facet.KEY
+    node = Binder.of(template, Templates()).bind({"certificate": value})
+    assert isinstance(node, EncryptSMIME)
+    given = node.run(MESSAGE, surroundings(tmp_path, ANN))
+
+    assert (given.message is not None) == is_found
+    assert list(template.flaws(surroundings(tmp_path))) == []
 
 
 def test_the_reason_is_a_column_of_those_without_certificate(tmp_path: Path) -> None:
@@ -439,13 +280,80 @@ def test_the_reason_is_a_column_of_those_without_certificate(tmp_path: Path) -> 
     assert EncryptSMIME().columns(surroundings(tmp_path), {}) == {}
 
 
-def test_only_the_record_leaves_by_the_port_of_those_without_certificate() -> None:
-    """The step counts as a lock, so nothing of the mail may pass it in clear."""
-    port = EncryptSMIME.ports.outputs["uncertified"]
+class People(Node):
+    """A source of records with a sensitive column."""
 
-    assert EncryptSMIME.locks
-    assert port.is_reject
-    assert port.type_text == "Record"
+    title = "People"
+
+    def columns(self, resources: Resources, incoming: Columns) -> dict[str, Columns]:
+        names = {"name": False, "salary": True, "certificate": True}
+        return {"records": {name: Column(name=name, is_sensitive=secret) for name, secret in names.items()}}
+
+    def run(self) -> Iterator[Record]:
+        yield Record(key="1", values={})
+
+
+class Write(Node):
+    """A draft from a record."""
+
+    title = "Write"
+    declares_needs = True
+
+    text: PerItem[str] = ""
+
+    def run(self, record: Record) -> Message:
+        return MESSAGE
+
+
+class Post(Node):
+    """Sends whatever mail it gets."""
+
+    title = "Post"
+    declares_needs = True
+    leaves = True
+
+    def run(self, message: Message | SealedMessage) -> None:
+        return None
+
+
+def problems_of(folder: Path, *wires: str, other_text: str = "") -> list[str]:
+    """What the check says of a flow in which a salary is written, encrypted and sent."""
+    steps = {
+        "people": {"node": "People"},
+        "write": {"node": "Write", "params": {"text": "{{ salary }}"}},
+        "encrypt": {"node": "EncryptSMIME", "params": {"certificate": "{{ certificate }}"}},
+        "other": {"node": "Write", "params": {"text": other_text}},
+        "post": {"node": "Post"},
+    }
+    used = {end.split(".")[0] for wire in wires for end in wire.split(" -> ")}
+    flow = Flow.model_validate(
+        {
+            "id": "payslips",
+            "name": "Payslips",
+            "steps": {name: step for name, step in steps.items() if name in used},
+            "wires": [dict(zip(("from", "to"), wire.split(" -> "), strict=True)) for wire in wires],
+        }
+    )
+    classes = {one.__name__: one for one in (People, Write, EncryptSMIME, Post)}
+    return [one.code for one in check(flow, classes, surroundings(folder)) if one.severity == "error"]
+
+
+WRITTEN = ("people.records -> write.record", "write.message -> encrypt.message")
+REST = ("encrypt.uncertified -> other.record", "other.message -> post.message")
+
+
+def test_what_is_sensitive_may_leave_after_it(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, *WRITTEN[:1], "write.message -> post.message") == ["sensitive-in-clear"]
+    assert problems_of(tmp_path, *WRITTEN, "encrypt.message -> post.message") == []
+
+
+def test_those_without_certificate_can_be_written_to_but_not_of_what_is_sensitive(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, *WRITTEN, *REST, other_text="{{ name }}: {{ problem }}") == []
+    assert problems_of(tmp_path, *WRITTEN, *REST, other_text="{{ salary }}") == ["sensitive-in-clear"]
+
+
+def test_the_unencrypted_mail_has_no_way_out(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, *WRITTEN, "encrypt.uncertified -> post.message") == ["type-mismatch"]
 
 
 def test_its_examples_are_valid() -> None:

@@ -102,7 +102,7 @@ class ColumnCheck:
 
     def _deliver(self, step: str, node: Node, incoming: Columns | None) -> None:
         try:
-            changed = node.columns(self.resources, incoming or {})
+            changed = {} if incoming is None else node.columns(self.resources, incoming)
         except PostwerkError as error:
             self.problems.append(Problem(code="flaw", step=step, field=error.field, message=error.message))
             self.delivered.update(dict.fromkeys(self._outputs(step)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import ConfigError, Identity, Item, RunInfo, Scalar, Sender, Templates, suggestion
+from ..engine.certificates import comparable
 from .files import Shelf, Tray
 
 
@@ -21,7 +22,7 @@ class Keyring:
     accounts: Mapping[str, Sender] = field(default_factory=dict)
     identities: Mapping[str, Identity] = field(default_factory=dict)
     certificates: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
-    """By address in lower case."""
+    """By address, as `comparable` writes it."""
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Lent:
             ) from None
 
     def certificates(self, address: str) -> tuple[bytes, ...]:
-        return self.keyring.certificates.get(address.casefold(), ())
+        return self.keyring.certificates.get(comparable(address), ())
 
 
 @dataclass

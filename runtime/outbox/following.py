@@ -42,6 +42,11 @@ def refused(connection: Connection, run: str, step: str) -> list[Mail]:
     return [mail_of(row) for row in connection.execute(query).mappings()]
 
 
+def accounts_of(connection: Connection, run: str) -> list[str]:
+    """The accounts by which a run's mails leave."""
+    return list(connection.execute(select(outbox.c.account).where(outbox.c.run == run).distinct()).scalars())
+
+
 def _of_steps(run: str, steps: Collection[str]) -> Select[tuple[object, ...]]:
     return select(outbox).where(outbox.c.run == run, outbox.c.step.in_(sorted(steps)))
 

@@ -34,22 +34,30 @@ class Outcomes:
     shop: Workshop
     _last: tuple[Any, dict[str, Seed]] | None = field(default=None)
 
-    async def seeds(self, root: str, root_stage: int, origin: int, outputs: Collection[Endpoint]) -> dict[str, Seed]:
+    def root_stage(self, root: str) -> int:
+        """The number of the stage under which what a root has read is kept."""
+        return -1 - [one.step for one in self.shop.plan.roots].index(root)
+
+    def sends(self, step: str) -> bool:
+        """Whether its items become mails."""
+        return self.shop.graph.ports(step).is_suspension
+
+    async def seeds(self, root: str, origin: int, outputs: Collection[Endpoint]) -> dict[str, Seed]:
         """All items on some outputs of one stream that descend from one chunk of its source, by source item."""
-        merged = await self._carried(root, root_stage, origin)
-        mails = await self._mails({output.step for output in outputs if self._is_outcome(output)}, origin)
+        merged = await self._carried(root, origin)
+        mails = await self._mails({output.step for output in outputs if self.sends(output.step)}, origin)
         found: dict[str, Seed] = {}
         for key, seed in merged.items():
             items = {output: list(seed.items[output]) for output in outputs if output in seed.items}
             lost = {output: seed.lost[output] for output in outputs if output in seed.lost}
             found[key] = Seed(key, items, lost)
             for output in outputs:
-                if self._is_outcome(output):
+                if self.sends(output.step):
                     self._add_outcomes(found[key].items, output, seed, mails)
         return {key: seed for key, seed in found.items() if seed.items or seed.lost}
 
-    async def _carried(self, root: str, root_stage: int, origin: int) -> dict[str, Seed]:
-        stages = {root_stage, *(stage.number for stage in self.shop.plan.stages_of(root))}
+    async def _carried(self, root: str, origin: int) -> dict[str, Seed]:
+        stages = {self.root_stage(root), *(stage.number for stage in self.shop.plan.stages_of(root))}
         run_id = self.run_id
         kept = await self.store.read(lambda connection: rows.chunks_of(connection, run_id, origin=origin))
         chunks = [chunk for chunk in kept if chunk.stage in stages and chunk.output and chunk.number >= 0]
@@ -75,9 +83,6 @@ class Outcomes:
         found = await self.store.read(lambda connection: following.of_chunk(connection, run_id, steps, origin))
         return {(mail.step, mail.key): mail for mail in found}
 
-    def _is_outcome(self, output: Endpoint) -> bool:
-        return self.shop.graph.ports(output.step).is_suspension
-
     def _add_outcomes(self, items: Items, output: Endpoint, seed: Seed, mails: dict[tuple[str, str], Mail]) -> None:
         for left in seed.items.get(Endpoint(step=output.step, port=""), ()):
             mail = mails.get((output.step, key_text(left.key)))
@@ -86,9 +91,9 @@ class Outcomes:
 
     def awaited(self, stage: Stage) -> frozenset[str]:
         """The sends whose outcomes enter a stage."""
-        return frozenset(output.step for output in stage.enters if self._is_outcome(output))
+        return frozenset(output.step for output in stage.enters if self.sends(output.step))
 
-    async def take(self, stage: Stage, root_stage: int) -> list[Ready]:
+    async def take(self, stage: Stage) -> list[Ready]:
         """Source items all of whose mails have come to an end, and with which the flow has not gone on."""
         steps = self.awaited(stage)
         run_id = self.run_id
@@ -96,14 +101,14 @@ class Outcomes:
         by_origin: dict[int, list[Mail]] = {}
         for mail in new:
             by_origin.setdefault(mail.chunk, []).append(mail)
-        found = [await self._ready(stage, root_stage, origin, mails) for origin, mails in by_origin.items()]
+        found = [await self._ready(stage, origin, mails) for origin, mails in by_origin.items()]
         return [ready for ready in found if ready]
 
-    async def _ready(self, stage: Stage, root_stage: int, origin: int, new: list[Mail]) -> Ready | None:
+    async def _ready(self, stage: Stage, origin: int, new: list[Mail]) -> Ready | None:
         steps = self.awaited(stage)
         all_mails = await self._mails(set(steps), origin)
-        seeds = await self.seeds(stage.root, root_stage, origin, stage.enters)
-        carried = await self._carried(stage.root, root_stage, origin)
+        seeds = await self.seeds(stage.root, origin, stage.enters)
+        carried = await self._carried(stage.root, origin)
         taken: list[int] = []
         going: list[Seed] = []
         fresh = {(mail.step, mail.key) for mail in new}

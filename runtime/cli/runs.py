@@ -1,0 +1,179 @@
+"""`postwerk run` and `postwerk runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from ..outbox import outbox
+from ..runs import rows, service
+from ..runs.progress import Progress
+from ..runs.starting import FlowRefused, start_run
+from ..runs.states import RunState
+from ..workspace import Workspace
+from .flows import FlowArgument, say_problems
+from .progress import ProgressBar
+from .terminal import HERE, JsonOption, WorkspaceOption, err, in_workspace, out, say_error, say_json, say_table
+
+FAILED, FINISHED_WITH_FAILURES = 1, 3
+SHOWN_FAILURES = 20
+
+app = typer.Typer(no_args_is_help=True, help="Runs and how they ended.")
+
+
+def add_to(parent: typer.Typer) -> None:
+    parent.command("run")(run)
+    parent.add_typer(app, name="runs")
+
+
+def run(
+    flow: FlowArgument,
+    workspace: WorkspaceOption = HERE,
+    inputs: Annotated[list[str] | None, typer.Option("--input", metavar="NAME=VALUE", help="Set an input.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Catch all mails; nothing leaves.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Queue the mails; do not send them.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a flow to the end. Exits with 0 all good, 1 failed or refused, 3 finished with failed items."""
+
+    async def go(opened: Workspace) -> dict[str, Any]:
+        document, folder = opened.find_flow(flow)
+        with opened.alone(f"postwerk run {flow}"):
+            started = await start_run(opened, document, folder, _pairs(inputs or []), is_dry=dry_run, limit=limit)
+            return await _watched(opened, started, is_sending=not no_wait, is_quiet=as_json)
+
+    try:
+        report = in_workspace(workspace, go)
+    except FlowRefused as refused:
+        if as_json:
+            say_json({"state": "refused", "problems": [one.model_dump() for one in refused.problems]})
+        else:
+            say_problems(refused.problems)
+            say_error("The flow was not started.")
+        raise typer.Exit(FAILED) from refused
+    _tell(report, as_json=as_json)
+
+
+def _pairs(inputs: Sequence[str]) -> dict[str, str]:
+    for one in inputs:
+        if "=" not in one:
+            raise typer.BadParameter(f"{one!r} is no NAME=VALUE.", param_hint="--input")
+    return dict(one.split("=", 1) for one in inputs)
+
+
+async def _watched(workspace: Workspace, started: rows.Run, *, is_sending: bool, is_quiet: bool) -> dict[str, Any]:
+    progress = Progress()
+    with ProgressBar(progress, is_quiet=is_quiet):
+        await service.execute(workspace, started, progress, is_sending=is_sending)
+    return await report_of(workspace, started.id)
+
+
+async def report_of(workspace: Workspace, run_id: str) -> dict[str, Any]:
+    """All that is told of a run."""
+
+    def read(connection: Any) -> dict[str, Any]:
+        one = rows.get_run(connection, run_id)
+        mails = outbox.counts(connection, run_id)
+        failed = rows.failed_items(connection, run_id)
+        failures = rows.failures_of(connection, run_id)
+        return {"run": one, "mails": mails, "failed_items": failed, "failures": failures}
+
+    found = await workspace.store.read(read)
+    one: rows.Run = found["run"]
+    return {
+        "id": one.id, "flow": one.flow_id, "state": one.state.value, "dry_run": one.is_dry,
+        "created_at": one.created_at.isoformat(),
+        "finished_at": one.finished_at.isoformat() if one.finished_at else None,
+        "message": one.message, "failed_items": found["failed_items"], "totals": one.totals or {},
+        "mails": {state.value: number for state, number in found["mails"].items()},
+        "failures": [_failure(failure) for failure in found["failures"]],
+        "output": str(workspace.folder / "output" / one.id),
+    }  # fmt: skip
+
+
+def _failure(failure: rows.FailureRow) -> dict[str, Any]:
+    source = failure.source.model_dump() if failure.source else {}
+    return {**asdict(failure), "source": source, "place": failure.place, "text": str(failure)}
+
+
+def _tell(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        say_json(report)
+    else:
+        say_report(report)
+    raise typer.Exit(exit_code(report))
+
+
+def exit_code(report: dict[str, Any]) -> int:
+    """0 all good or still under way, 1 failed or cancelled, 3 finished with failed items."""
+    if report["state"] in (RunState.FAILED.value, RunState.CANCELLED.value):
+        return FAILED
+    return FINISHED_WITH_FAILURES if report["failed_items"] else 0
+
+
+def say_report(report: dict[str, Any]) -> None:
+    """What became of a run, for people."""
+    colour = "green" if exit_code(report) == 0 else "yellow" if exit_code(report) == 3 else "red"
+    dry = " (dry run)" if report["dry_run"] else ""
+    out.print(f"[bold]{report['flow']}[/]{dry}: [{colour}]{report['state']}[/], run {report['id']}")
+    if report["message"]:
+        out.print(report["message"], markup=False, soft_wrap=True)
+    ends = report["totals"].get("endings", {})
+    rows_told = ", ".join(f"{number:,} {ending.replace('_', ' ')}" for ending, number in ends.items() if number)
+    out.print(f"rows:  {rows_told or 'none'}")
+    mails = ", ".join(f"{number:,} {state.replace('_', ' ')}" for state, number in report["mails"].items())
+    out.print(f"mails: {mails or 'none'}")
+    for failure in report["failures"][:SHOWN_FAILURES]:
+        err.print(f"  {failure['text']}", style="red", markup=False, soft_wrap=True)
+    if (more := len(report["failures"]) - SHOWN_FAILURES) > 0:
+        err.print(f"  and {more:,} more: postwerk runs show {report['id']} --json")
+
+
+@app.command("list")
+def list_(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> None:
+    """List the newest runs."""
+    found = in_workspace(workspace, lambda opened: opened.store.read(rows.list_runs))
+    told = [
+        {"id": one.id, "flow": one.flow_id, "state": one.state.value, "dry_run": one.is_dry,
+         "created_at": one.created_at.isoformat(), "message": one.message}
+        for one in found
+    ]  # fmt: skip
+    if as_json:
+        say_json({"runs": told})
+        return
+    cells = [(one["id"], one["flow"], one["state"], "dry" if one["dry_run"] else "", one["message"]) for one in told]
+    say_table(("run", "flow", "state", "", "message"), cells, empty="Nothing has run yet.")
+
+
+@app.command("show")
+def show(
+    run_id: Annotated[str, typer.Argument(metavar="ID")], workspace: WorkspaceOption = HERE, as_json: JsonOption = False
+) -> None:
+    """Show how a run went."""
+    report = in_workspace(workspace, lambda opened: report_of(opened, run_id))
+    say_json(report) if as_json else say_report(report)
+
+
+@app.command("cancel")
+def cancel(run_id: Annotated[str, typer.Argument(metavar="ID")], workspace: WorkspaceOption = HERE) -> None:
+    """Cancel a run and all its mails that have not left."""
+    number = in_workspace(workspace, lambda opened: service.cancel(opened, run_id))
+    out.print(f"The run is cancelled; {number:,} mails will not leave.")
+
+
+@app.command("resume")
+def resume(
+    run_id: Annotated[str, typer.Argument(metavar="ID")], workspace: WorkspaceOption = HERE, as_json: JsonOption = False
+) -> None:
+    """Let a run go on that was interrupted, failed or cancelled."""
+
+    async def go(opened: Workspace) -> dict[str, Any]:
+        with opened.alone(f"postwerk runs resume {run_id}"):
+            resumed = await service.reopen(opened, run_id)
+            return await _watched(opened, resumed, is_sending=True, is_quiet=as_json)
+
+    _tell(in_workspace(workspace, go), as_json=as_json)

@@ -1,0 +1,76 @@
+"""What the commands print: for people on a terminal, or one JSON object for a script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ...engine import ConfigError
+from ..workspace import Workspace
+
+T = TypeVar("T")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+WorkspaceOption = Annotated[
+    Path, typer.Option("--workspace", "-w", envvar="POSTWERK_WORKSPACE", help="The workspace's folder.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+HERE = Path()
+
+
+def say_json(content: Any) -> None:
+    """One JSON object on standard output."""
+    sys.stdout.write(json.dumps(content, ensure_ascii=False, default=str) + "\n")
+
+
+def say_error(message: str) -> None:
+    err.print(message, style="red", markup=False, soft_wrap=True)
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
+    """A table, or a sentence when there is nothing in it."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    if table.row_count:
+        out.print(table)
+    else:
+        out.print(empty, markup=False)
+
+
+def ask_secret(question: str, *, is_optional: bool = False) -> str | None:
+    """A password: from POSTWERK_SECRET, else asked on the terminal without showing it.
+
+    Raises:
+        ConfigError: there is no terminal to ask on.
+    """
+    given = os.environ.get("POSTWERK_SECRET")
+    if given is not None:
+        return given or None
+    if not sys.stdin.isatty():
+        if is_optional:
+            return None
+        raise ConfigError(f"{question} is needed, and there is no terminal to ask on. Set POSTWERK_SECRET.")
+    answer: str = typer.prompt(question, hide_input=True, default="" if is_optional else None, show_default=False)
+    return answer or None
+
+
+def in_workspace(folder: Path, work: Callable[[Workspace], Awaitable[T]]) -> T:
+    """What an async function makes of an open workspace."""
+
+    async def whole() -> T:
+        with Workspace(folder) as workspace:
+            return await work(workspace)
+
+    return asyncio.run(whole())

@@ -1,0 +1,107 @@
+"""What can be done with a run: execute it, cancel it, open it again. The command line and the API call this."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from ...engine import Refused
+from ..outbox import following, outbox
+from ..outbox.delivery import Delivery
+from ..work import Crew, Workshop
+from ..workspace import Workspace
+from . import rows
+from .keeping import Post
+from .progress import Progress
+from .runner import Runner
+from .starting import setup_of
+from .states import ACTIVE, RunState
+
+
+async def execute(workspace: Workspace, run: rows.Run, progress: Progress, *, is_sending: bool = True) -> rows.Run:
+    """Takes the run from where it is to its end; without sending, to where its mails are queued.
+
+    The caller holds the workspace (`Workspace.alone`).
+    """
+    setup = await setup_of(workspace, run)
+    shop = await asyncio.to_thread(Workshop, setup)
+    kept = await workspace.store.read(lambda connection: rows.chunks_of(connection, run.id))
+    for chunk in kept:
+        progress.add_kept(chunk.counts)
+    async with _post(workspace, is_sending=is_sending and not run.is_dry) as post, Crew(setup, shop) as crew:
+        runner = Runner(workspace.store, run, shop, crew, post, progress)
+        return await runner.go(is_sending=is_sending)
+
+
+@asynccontextmanager
+async def _post(workspace: Workspace, *, is_sending: bool) -> AsyncIterator[Post]:
+    if not is_sending:
+        yield NoPost()
+        return
+    async with Delivery(workspace.store, workspace.blobs, workspace.accounts) as delivery:
+        yield delivery
+
+
+class NoPost:
+    """Sends nothing: for a dry run, or one whose mails another program sends."""
+
+    def wake(self, account: str) -> None:
+        """Nobody is there to be woken."""
+
+    async def changed(self) -> None:
+        await asyncio.Event().wait()  # whoever asks gives up after a while
+
+
+async def cancel(workspace: Workspace, run_id: str) -> int:
+    """Stops a run for good or until it is resumed, and says how many mails will not leave.
+
+    Raises:
+        Refused: it has ended already.
+    """
+    now = datetime.now(UTC)
+
+    def stop(connection: Connection) -> int:
+        if rows.get_run(connection, run_id).state not in ACTIVE:
+            raise Refused(f"Run {run_id} has ended already; there is nothing to cancel.")
+        rows.move_run(connection, run_id, RunState.CANCELLED, finished_at=now, message="A person cancelled it.")
+        return outbox.cancel_run(connection, run_id, now)
+
+    return await workspace.store.write(stop)
+
+
+async def reopen(workspace: Workspace, run_id: str) -> rows.Run:
+    """A run that may be executed again: interrupted, failed, cancelled, or with mails that were queued again.
+
+    Raises:
+        Refused: it was refused for its rows, which a new run reads anew; or nothing of it is left to do.
+    """
+    now = datetime.now(UTC)
+
+    def open_again(connection: Connection) -> rows.Run:
+        run = rows.get_run(connection, run_id)
+        if run.state in ACTIVE:
+            return run
+        if run.state is RunState.FINISHED:
+            _must_have_mails(connection, run)
+            rows.move_run(connection, run_id, RunState.SENDING, finished_at=None)
+        else:
+            _must_be_in_order(connection, run)
+            outbox.restore_run(connection, run_id, now)
+            rows.move_run(connection, run_id, RunState.BUILDING, message=None, finished_at=None)
+        return rows.get_run(connection, run_id)
+
+    return await workspace.store.write(open_again)
+
+
+def _must_have_mails(connection: Connection, run: rows.Run) -> None:
+    if following.is_settled(connection, run.id, None):
+        raise Refused(f"Run {run.id} has finished, and none of its mails waits to be sent. Start a new run.")
+
+
+def _must_be_in_order(connection: Connection, run: rows.Run) -> None:
+    if '"bad_rows": "skip"' not in run.flow and (failed := rows.failed_items(connection, run.id)):
+        raise Refused(f"{failed:,} items of run {run.id} are not in order. Mend the list, and start a new run.")

@@ -11,7 +11,7 @@ from functools import lru_cache
 from ..addresses import ascii_address
 from ..errors import Refused
 from ..values import Mailbox
-from .transfer import MAX_LINE, SHORT_LINE, half_character
+from .transfer import MAX_LINE, half_character
 
 CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 HALF = re.compile("[\ud800-\udfff]")
@@ -28,6 +28,8 @@ OURS = frozenset(
 )
 OUR_FAMILIES = ("content-", "resent-", "arc-", "dkim-")
 _SPELLED = {"\r": "a line break", "\n": "a line break", "\t": "a tab", "\0": "a NUL character"}
+FOLDED = 76
+"""Characters of a line with an encoded word (RFC 2047, 2); we fold all headers there."""
 _WORD = 63
 """Characters between `=?utf-8?q?` and `?=`: 75 in all (RFC 2047, 2)."""
 
@@ -62,7 +64,7 @@ def text_field(name: str, value: str) -> str:
     Raises:
         Refused: it holds a control character.
     """
-    if len(name) + len(value) < SHORT_LINE - 2 and _PLAIN.fullmatch(value):
+    if len(name) + 2 + len(value) <= FOLDED and _PLAIN.fullmatch(value):
         return f"{name}: {value}\r\n"
     if not value:
         return f"{name}:\r\n"
@@ -101,7 +103,7 @@ def mailbox_field(name: str, mailboxes: Iterable[Mailbox]) -> str:
         tokens[-1] += ","
     tokens[-1] = tokens[-1][:-1]
     line = " ".join(tokens)
-    if len(name) + len(line) < SHORT_LINE - 2:
+    if len(name) + 2 + len(line) <= FOLDED:
         return f"{name}: {line}\r\n"
     field = fold(name, tokens)
     if field is None:
@@ -121,7 +123,7 @@ def _mailbox_tokens(shown: str, address: str, header: str) -> list[str]:
 def _phrase(shown: str, header: str) -> tuple[str, ...]:
     check_value(shown, f"The header {header}")
     shown = shown.strip()
-    is_short = len(shown) <= SHORT_LINE - 18
+    is_short = len(shown) <= 60
     if is_short and (not shown or _PHRASE.fullmatch(shown)):
         return (shown,) if shown else ()
     if is_short and _QUOTABLE.fullmatch(shown):
@@ -135,7 +137,7 @@ def fold(name: str, tokens: Iterable[str]) -> str | None:
     lines: list[str] = []
     line = f"{name}:"
     for token in tokens:
-        if len(line) + 1 + len(token) > SHORT_LINE and line != f"{name}:":
+        if len(line) + 1 + len(token) > FOLDED and line != f"{name}:":
             lines.append(line)
             line = ""
         line = f"{line} {token}"

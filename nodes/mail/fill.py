@@ -249,6 +249,9 @@ class FillTemplate(Node):
                 files.append(document(name.strip(), ctx))
             except ConfigError as error:
                 missing = Refused(f"The mail lacks an attachment. {error.message}", field="attach")
+            except Refused as error:
+                error.field = "attach"
+                raise
         if missing and self.when_no_attachment == "fail":
             raise missing
         return None if missing and self.when_no_attachment == "skip" else named_apart(files)

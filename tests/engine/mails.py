@@ -76,3 +76,4 @@ def assert_fits_the_wire(content: bytes) -> None:
     assert content.endswith(b"\r\n")
     assert not re.search(rb"[^\r]\n|\r[^\n]|\0", content)
     assert max(map(len, content.split(b"\r\n"))) <= 998
+    assert all(len(line) <= 76 for line in content.split(b"\r\n\r\n")[0].split(b"\r\n") if b"=?" in line)  # RFC 2047, 2

@@ -103,6 +103,7 @@ def test_a_line_break_within_an_address_is_refused(text: str) -> None:
         ("Müller, Jürgen <j@müller.de>; Schulz, Eva <eva@example.com>", ["j@müller.de", "eva@example.com"]),
         ('"Müller; Söhne, GmbH" <j@müller.de>,eva@example.com', ["j@müller.de", "eva@example.com"]),
         ('"a@b.de, c@d.de" <j@müller.de>', ["j@müller.de"]),
+        ('"A@home" Müller, Jürgen <j@müller.de>', ["j@müller.de"]),
         (",, ann@example.com ,,", ["ann@example.com"]),
     ],
 )

@@ -259,6 +259,10 @@ def test_old_readers_see_an_ascii_likeness_of_a_file_name(name: str, likeness: s
     assert part["Content-Type"].params["name"] == likeness
 
 
+def test_space_around_a_file_name_is_kept_by_encoding_it() -> None:
+    assert b" filename*=UTF-8''%20a.pdf%20\r\n" in entity(draft("Hi", attachments=(PDF.changed(name=" a.pdf "),)))
+
+
 def test_a_line_break_in_a_file_name_is_refused() -> None:
     with pytest.raises(Refused, match=r"^The name of an attached file holds a line break \(U\+000A\) after 'a.pdf'\."):
         entity(draft("Hi", attachments=(PDF.changed(name="a.pdf\nX: y"),)))

@@ -190,6 +190,11 @@ def test_lists_are_taken_when_the_step_allows_several_recipients(tmp_path: Path)
     assert head.recipients == ("a@example.com", "b@example.com", "c@example.com", "d@example.com")
 
 
+def test_a_mail_has_one_sender(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"^The address in 'sender' holds two addresses"):
+        fill(tmp_path, sender="{{ copies }}", several_recipients=True, text="Hi")
+
+
 def test_names_copies_sender_and_reply_to_are_read(tmp_path: Path) -> None:
     head = mail(
         tmp_path,
@@ -287,6 +292,16 @@ def test_a_file_that_all_mails_attach_must_be_there(tmp_path: Path) -> None:
     assert flaws(tmp_path, text="Hi", attach=["terms.pdf", "{{ customer_no }}.pdf"]) == [
         ("attach", "There is no file 'terms.pdf'.")
     ]
+
+
+def test_a_file_larger_than_any_mail_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "video.mp4").open("wb") as file:
+        file.truncate(100_000_001)
+
+    with pytest.raises(Refused, match=r"'video\.mp4' has 100,000,001 bytes; a mail takes at most 100,000,000\.") as caught:
+        fill(tmp_path, text="Hi", attach=["video.mp4"])
+
+    assert caught.value.field == "attach"
 
 
 def test_a_folder_is_no_attachment(tmp_path: Path) -> None:
@@ -425,6 +440,14 @@ def test_the_signature_block_stands_below_text_and_html(tmp_path: Path) -> None:
 
     assert made.text == "Hi\n\n-- \nMuster GmbH\nBüro Süd\n"
     assert made.html == "<html><body><p>Hi</p><p>Jürgen Müller</p>\n</body></html>"
+
+
+def test_a_cell_can_t_change_the_html_of_the_signature_block(tmp_path: Path) -> None:
+    made = mail(
+        tmp_path, {"name": "A & <b>"}, html="<p>Hi", signature_html="<p>{{ name }}", signature_text="{{ name }}"
+    )
+
+    assert (made.html, (made.text or "").splitlines()[-1]) == ("<p>Hi\n<p>A &amp; &lt;b&gt;", "A & <b>")
 
 
 def test_one_signature_block_serves_text_and_html(tmp_path: Path) -> None:

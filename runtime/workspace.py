@@ -23,6 +23,8 @@ from .store import Store
 
 FOLDERS = ("blobs", "files", "flows", "output")
 DATABASE = "postwerk.db"
+FLOW_FILE = "flow.json"
+"""A flow's own name in a folder that also holds its templates and forms."""
 
 
 class Workspace:
@@ -104,20 +106,26 @@ class Workspace:
         )
 
     def find_flow(self, name: str) -> tuple[Flow, Path | None]:
-        """A flow by its file, or by its id in the workspace, and the folder of its file.
+        """A flow by its file, or by its id in the workspace, and the folder in which its files lie beside it.
 
         Raises:
             ConfigError: there is none, or it is damaged.
         """
         path = Path(name)
-        kept = self.folder / "flows" / f"{name}.json"
         if path.is_file():
             return _load(path), path.resolve().parent
-        if path.name == name and kept.is_file():
-            return _load(kept), None
-        known = sorted(one.stem for one in (self.folder / "flows").glob("*.json"))
-        hint = suggestion(name, known)
-        raise ConfigError(f"There is no flow {name!r}: neither a file nor a flow of this workspace. {hint}")
+        known = self._flow_files()
+        if name not in known:
+            hint = suggestion(name, known)
+            raise ConfigError(f"There is no flow {name!r}: neither a file nor a flow of this workspace. {hint}")
+        folder = known[name].parent
+        return _load(known[name]), None if folder == self.folder / "flows" else folder
+
+    def _flow_files(self) -> dict[str, Path]:
+        """The workspace's flows by their ids: `ID.json`, or `ID/flow.json` with its files beside it."""
+        flows = self.folder / "flows"
+        alone = {path.stem: path for path in sorted(flows.glob("*.json"))}
+        return alone | {path.parent.name: path for path in sorted(flows.glob(f"*/{FLOW_FILE}"))}
 
     def shelf_folders(self, flow_folder: Path | None) -> tuple[Path, ...]:
         """Where a flow's files are looked for."""

@@ -158,8 +158,8 @@ def _settled(file: str, form: Form, path: Path, header: Header, wanted: _Wanted)
     for row in below(form, path, header):
         if not row.troubles:
             settling.see([str(row.cells[place] or "") for place in header.places])
-        if len(sample) < SAMPLE:
-            sample.append(row)
+            if len(sample) < SAMPLE:
+                sample.append(row)
     check_unnamed(file, header, sample)
     return settling.writings(wanted.decimal, form.dialect.delimiter)
 

@@ -1,0 +1,114 @@
+"""A real SMTP server on 127.0.0.1 (aiosmtpd), in a thread of its own. It keeps every mail byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A mail as it arrived."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+    options: tuple[str, ...]
+    """What the client said with MAIL: `SMTPUTF8`, `SIZE=…`."""
+
+
+@dataclass
+class PostOffice:
+    """What arrived, and who came."""
+
+    port: int = 0
+    mails: list[Kept] = field(default_factory=list)
+    connections: int = 0
+    """Opened so far, whatever came of them."""
+    logins: list[tuple[str, str]] = field(default_factory=list)
+    """Users and passwords that were tried."""
+
+    def of(self, recipient: str) -> Kept:
+        """The only mail to this address."""
+        (mail,) = [one for one in self.mails if recipient in one.recipients]
+        return mail
+
+    @property
+    def recipients(self) -> list[str]:
+        """Of all mails, sorted."""
+        return sorted(one for mail in self.mails for one in mail.recipients)
+
+    def forget(self) -> None:
+        """What came so far is no longer told."""
+        self.mails.clear()
+        self.logins.clear()
+        self.connections = 0
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - their name
+        content, sender = envelope.content, envelope.mail_from
+        assert isinstance(content, bytes)
+        self.mails.append(Kept(sender or "", tuple(envelope.rcpt_tos), content, tuple(envelope.mail_options)))
+        return f"250 2.0.0 Ok: kept as number {len(self.mails)}"
+
+
+@contextmanager
+def post_office(
+    *,
+    tls: ssl.SSLContext | None = None,
+    starttls: ssl.SSLContext | None = None,
+    login: tuple[str, str] | None = None,
+    smtputf8: bool = True,
+) -> Iterator[PostOffice]:
+    """An open post office: with TLS from the start, or a STARTTLS that it insists on, or neither."""
+    office = PostOffice()
+
+    def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        office.logins.append((data.login.decode(), data.password.decode()))
+        return AuthResult(success=office.logins[-1] == login, handled=False)
+
+    def answer() -> SMTP:
+        office.connections += 1
+        return SMTP(
+            office, hostname="post.example", data_size_limit=20_000_000, enable_SMTPUTF8=smtputf8,
+            tls_context=starttls, require_starttls=starttls is not None,
+            authenticator=authenticate if login else None, auth_required=login is not None,
+            auth_require_tls=starttls is not None,
+        )  # fmt: skip
+
+    with _listening(answer, tls) as office.port:
+        yield office
+
+
+@contextmanager
+def _listening(answer: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None) -> Iterator[int]:
+    """Answers on a free port, in a thread, until the end of the block."""
+    ports: list[int] = []
+    is_open = Event()
+
+    async def serve() -> None:
+        nonlocal close
+        closing, loop = asyncio.Event(), asyncio.get_running_loop()
+        close = lambda: loop.call_soon_threadsafe(closing.set)  # noqa: E731
+        server = await loop.create_server(answer, "127.0.0.1", 0, ssl=tls)
+        ports.append(server.sockets[0].getsockname()[1])
+        is_open.set()
+        await closing.wait()
+        server.close()
+
+    close: Callable[[], object] = lambda: None  # noqa: E731
+    thread = Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    is_open.wait()
+    try:
+        yield ports[0]
+    finally:
+        close()
+        thread.join()

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
 from ..blobs import BlobRef
-from ..store import outbox
-from .mail import Answer, answers_column, answers_of
+from ..store import Bulk, outbox
+from .dialogue import Reply
+from .mail import answers_column, answers_of
 from .states import MailState, is_legal
 
 QUEUED, DEFERRED, SENDING = (
@@ -32,7 +33,7 @@ class Claim:
     attempts: int
     queued_at: datetime
     blob: BlobRef
-    answers: dict[str, Answer]
+    answers: dict[str, Reply]
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class End:
     reply: str | None = None
     code: int | None = None
     enhanced: str | None = None
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, Reply] = field(default_factory=dict)
     next_attempt_at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -94,9 +95,15 @@ def _claim(
     *blob: Any,
 ) -> Claim:
     answers = answers_of(answered)
-    left = tuple(one for one in recipients if one not in answers or answers[one].code >= 400)
-    to = left or tuple(recipients)
+    to = _left(recipients, answers)
     return Claim(mail_id, sender, to, needs_smtputf8, attempts, queued_at, BlobRef(*blob), answers)
+
+
+def _left(recipients: list[str], answers: Mapping[str, Reply]) -> tuple[str, ...]:
+    """Those not settled yet. When all are, a person wants it sent again: to those refused, else to all."""
+    open_ones = [one for one in recipients if one not in answers or answers[one].is_passing]
+    refused = [one for one in recipients if one in answers and not answers[one].is_good]
+    return tuple(open_ones or refused or recipients)
 
 
 def accounts_with_mails(connection: Connection) -> set[str]:
@@ -132,17 +139,22 @@ def recover(connection: Connection, resent: Collection[str], now: datetime) -> t
     return connection.execute(doubtful).rowcount, number
 
 
-START = (
+START = Bulk(
     update(outbox)
-    .where(outbox.c.id == bindparam("mail"), outbox.c.state == MailState.QUEUED.value)
-    .values(state=MailState.SENDING.value, attempts=outbox.c.attempts + 1, updated_at=bindparam("at"))
+    .where(outbox.c.id == bindparam("mail"), outbox.c.state == literal_column(f"'{MailState.QUEUED}'"))
+    .values(
+        state=literal_column(f"'{MailState.SENDING}'"),
+        attempts=outbox.c.attempts + literal_column("1"),
+        updated_at=bindparam("at"),
+    )
 )
-END = (
+END = Bulk(
     update(outbox)
     .where(outbox.c.id == bindparam("mail"), outbox.c.state == bindparam("before"))
     .values(
         state=bindparam("after"),
         updated_at=bindparam("at"),
+        attempts=outbox.c.attempts + bindparam("tried"),
         reply=bindparam("reply"),
         code=bindparam("code"),
         enhanced=bindparam("enhanced"),
@@ -164,14 +176,14 @@ def move_all(connection: Connection, starts: Sequence[Start], ends: Sequence[End
         OutdatedError: a mail is not where it was expected; undo the transaction, and use `move_each`.
     """
     for statement, rows in ((END, [_ended(end) for end in ends]), (START, [_started(start) for start in starts])):
-        if rows and connection.execute(statement, rows).rowcount != len(rows):
+        if rows and statement.run(connection, rows) != len(rows):
             raise OutdatedError
 
 
 def move_each(connection: Connection, starts: Sequence[Start], ends: Sequence[End]) -> set[int]:
     """Makes the moves that are still possible, and returns the mails whose move was not."""
-    lost = {end.id for end in ends if not connection.execute(END, _ended(end)).rowcount}
-    return lost | {start.id for start in starts if not connection.execute(START, _started(start)).rowcount}
+    lost = {end.id for end in ends if not END.run(connection, [_ended(end)])}
+    return lost | {start.id for start in starts if not START.run(connection, [_started(start)])}
 
 
 def _started(start: Start) -> dict[str, Any]:
@@ -184,6 +196,7 @@ def _ended(end: End) -> dict[str, Any]:
         "before": end.before.value,
         "after": end.after.value,
         "at": end.at,
+        "tried": int(end.before is MailState.QUEUED),  # else `Start` has counted it
         "reply": end.reply,
         "code": end.code,
         "enhanced": end.enhanced,

@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping
 
 from ...engine import Source
 from ..blobs import BlobRef
+from .dialogue import Reply
 from .states import MailState
 
 
@@ -31,14 +32,6 @@ class NewMail:
     source: Source | None = None
     chunk: int = 0
     """The chunk of the source's items from which it descends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the server last said of one recipient."""
-
-    code: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +60,7 @@ class Mail:
     code: int | None
     enhanced: str | None
     """RFC 3463: the enhanced status code."""
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, Reply]
     """For each recipient, where a mail has several and the server told them apart."""
     created_at: datetime
     updated_at: datetime
@@ -77,7 +70,7 @@ class Mail:
     @property
     def refused_recipients(self) -> tuple[str, ...]:
         """Those that the server would not take while it took others."""
-        return tuple(address for address, answer in self.answers.items() if answer.code >= 400)
+        return tuple(address for address, answer in self.answers.items() if not answer.is_good)
 
 
 def mail_of(row: RowMapping) -> Mail:
@@ -91,12 +84,12 @@ def mail_of(row: RowMapping) -> Mail:
     return Mail(blob=blob, **values)
 
 
-def answers_of(column: Mapping[str, Any] | None) -> dict[str, Answer]:
+def answers_of(column: Mapping[str, Any] | None) -> dict[str, Reply]:
     """The column `answers` as Python holds it."""
-    return {address: Answer(*answer) for address, answer in (column or {}).items()}
+    return {address: Reply(*answer) for address, answer in (column or {}).items()}
 
 
-def answers_column(answers: Mapping[str, Answer]) -> dict[str, list[Any]] | None:
+def answers_column(answers: Mapping[str, Reply]) -> dict[str, list[Any]] | None:
     """The answers as the column holds them."""
     return {address: [answer.code, answer.text] for address, answer in answers.items()} or None
 

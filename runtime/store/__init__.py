@@ -1,5 +1,6 @@
 """The store: one database for everything that must outlive the process."""
 
+from .bulk import Bulk
 from .schema import (
     accounts,
     budgets,
@@ -15,6 +16,7 @@ from .schema import (
 from .store import Store, insert_new
 
 __all__ = [
+    "Bulk",
     "Store",
     "accounts",
     "budgets",

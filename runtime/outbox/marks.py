@@ -1,0 +1,173 @@
+"""The states of mails on their way into the store: all sessions share each commit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from ..accounts import Account, Limits
+from ..clock import Clock
+from ..disk import DiskFullError
+from ..store import Store
+from .claims import End, OutdatedError, Start, move_all, move_each
+from .limits import is_limited, spend
+
+log = logging.getLogger(__name__)
+
+END_SECONDS = 0.01
+"""How long an end waits for a start whose commit it can share."""
+FULL_DISK_SECONDS = 5
+
+
+class BudgetSpentError(Exception):
+    """The account may not send more before `until`."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(until)
+        self.until = until
+
+
+@dataclass(slots=True)
+class _Starting:
+    start: Start
+    account: str
+    limits: Limits
+    future: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Ending:
+    end: End
+    then: Callable[[End], None]
+
+
+@dataclass(slots=True)
+class _Done:
+    lost: set[int]
+    denied: dict[int, datetime]
+
+
+class Marks:
+    """Writes what happens to mails, in the order in which it happened."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._starts: list[_Starting] = []
+        self._ends: list[_Ending] = []
+        self._awake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closing = False
+
+    async def start(self, mail_id: int, account: Account) -> None:
+        """Commits that the mail's bytes leave now.
+
+        Raises:
+            OutdatedError: the mail was stopped meanwhile, or somebody else has it.
+            BudgetSpentError: the account's limit is reached.
+            DiskFullError: nothing can be written.
+        """
+        future = asyncio.get_running_loop().create_future()
+        start = Start(mail_id, self._clock.now())
+        self._starts.append(_Starting(start, account.name, account.limits, future))
+        self._awake.set()
+        await future
+
+    def end(self, end: End, then: Callable[[End], None]) -> None:
+        """Has the end of an attempt committed soon, and calls `then` when it is."""
+        self._ends.append(_Ending(end, then))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(END_SECONDS, self._awake.set)
+
+    def close(self) -> None:
+        """Has `run` end when everything is written."""
+        self._is_closing = True
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Writes until closed."""
+        while not (self._is_closing and not self._starts and not self._ends):
+            await self._awake.wait()
+            self._awake.clear()
+            await asyncio.sleep(0)  # whoever became ready in the same turn of the loop joins
+            await self._write()
+
+    async def _write(self) -> None:
+        starts, self._starts = self._starts, []
+        ends, self._ends = self._ends, []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not starts and not ends:
+            return
+        try:
+            done = await self._written(starts, ends)
+        except DiskFullError as error:
+            await self._wait_for_room(starts, ends, error)
+            return
+        _answer(starts, done)
+        for ending in ends:
+            if ending.end.id in done.lost:
+                log.error("Mail %d could not be marked as %s: it was changed.", ending.end.id, ending.end.after)
+            ending.then(ending.end)
+
+    async def _written(self, starts: list[_Starting], ends: list[_Ending]) -> _Done:
+        moved = [ending.end for ending in ends]
+        try:
+            return await self._store.write(lambda connection: _write_all(connection, starts, moved))
+        except OutdatedError:
+            return await self._store.write(lambda connection: _write_each(connection, starts, moved))
+
+    async def _wait_for_room(self, starts: list[_Starting], ends: list[_Ending], error: DiskFullError) -> None:
+        """What was sent must not be forgotten: ends are kept until they can be written."""
+        log.error("%s Outcomes of mails that wait to be written: %d.", error.message, len(ends))
+        for starting in starts:
+            if not starting.future.cancelled():
+                starting.future.set_exception(error)
+        if ends and not self._is_closing:
+            self._ends = ends + self._ends
+            await self._clock.until(self._clock.now() + timedelta(seconds=FULL_DISK_SECONDS))
+            self._awake.set()
+
+
+def _answer(starts: list[_Starting], done: _Done) -> None:
+    for starting in starts:
+        if starting.future.cancelled():
+            continue
+        if (until := done.denied.get(starting.start.id)) is not None:
+            starting.future.set_exception(BudgetSpentError(until))
+        elif starting.start.id in done.lost:
+            starting.future.set_exception(OutdatedError())
+        else:
+            starting.future.set_result(None)
+
+
+def _write_all(connection: Connection, starts: list[_Starting], ends: list[End]) -> _Done:
+    allowed, denied = _within_limits(connection, starts)
+    move_all(connection, allowed, ends)
+    return _Done(set(), denied)
+
+
+def _write_each(connection: Connection, starts: list[_Starting], ends: list[End]) -> _Done:
+    allowed, denied = _within_limits(connection, starts)
+    return _Done(move_each(connection, allowed, ends), denied)
+
+
+def _within_limits(connection: Connection, starts: list[_Starting]) -> tuple[list[Start], dict[int, datetime]]:
+    allowed = [one.start for one in starts if not is_limited(one.limits)]
+    denied: dict[int, datetime] = {}
+    limited: dict[str, list[_Starting]] = {}
+    for one in starts:
+        if is_limited(one.limits):
+            limited.setdefault(one.account, []).append(one)
+    for account, some in limited.items():
+        now = max(one.start.at for one in some)
+        grant = spend(connection, account, some[0].limits, len(some), now)
+        allowed += [one.start for one in some[: grant.mails]]
+        denied |= {one.start.id: grant.ask_at or now for one in some[grant.mails :]}
+    return allowed, denied

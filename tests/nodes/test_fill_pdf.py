@@ -866,3 +866,33 @@ def test_a_constant_name_is_tried_while_the_flow_is_edited(ctx: Surroundings) ->
     [flaw] = flaws(ctx, one_field(), {}, name="a/b.pdf")
 
     assert flaw.field == "name"
+
+
+# The forms of the example flows
+
+EXAMPLES = Path(__file__).parents[2] / "flows"
+INVOICE: dict[str, Scalar] = {
+    "Name": "Dr. Änne Großmann-Łukaszewicz", "Street": "Königsallee 102 a", "City": "40215 Düsseldorf",
+    "CustomerNo": "K-004711", "InvoiceNo": "R-2026-0815", "InvoiceDate": date(2026, 3, 2),
+    "DueDate": date(2026, 3, 16), "Amount": "1.234,50 €", "Iban": "DE89 3704 0044 0532 0130 00", "Paid": True,
+    "Delivery": "E-Mail", "Salutation": "Divers",
+}  # fmt: skip
+PAYSLIP: dict[str, Scalar] = {
+    "Name": "Jürgen Öztürk", "PersonnelNo": "10234", "Month": "Februar 2026", "Gross": "4.250,00 €", "Tax": "612,33 €",
+    "Social": "861,69 €", "Net": "2.775,98 €", "Iban": "DE89 3704 0044 0532 0130 00", "TaxClass": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "fields"), [("invoice-mailing/invoice.pdf", INVOICE), ("payslips/payslip.pdf", PAYSLIP)]
+)
+def test_an_example_form_takes_all_its_fields(form: str, fields: dict[str, Scalar]) -> None:
+    surroundings = Surroundings(EXAMPLES)
+    node = FillPDF(form=form, fields=dict(fields), name="out.pdf")
+
+    document = node.run(RECORD, surroundings)
+
+    assert list(node.flaws(surroundings)) == []
+    assert set(values_of(document)) == set(fields)
+    shown = text_of(document)
+    assert all(value in shown for value in fields.values() if isinstance(value, str) and value != "Divers")

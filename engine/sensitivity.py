@@ -68,10 +68,12 @@ def _on(path: Path | None, step: str) -> Path | None:
 def _built(walk: _Walk, step: str, node: Node) -> Marks:
     """The marks of what the step makes, before it locks."""
     built = Marks()
-    outputs = {one for port in walk.graph.ports(step).outputs.values() for one in port.types}
+    names = {_port_name(one) for port in walk.graph.ports(step).outputs.values() for one in port.types}
     for port, sources in walk.graph.feeds.get(step, {}).items():
         for source in sources:
-            _take(built, walk.marks.get(source, Marks()), walk.graph.ports(step).inputs[port].types, outputs)
+            types = walk.graph.ports(step).inputs[port].types
+            stays = node.leaves or any(issubclass(one, Value) and _port_name(one) in names for one in types)
+            _take(built, walk.marks.get(source, Marks()), label_stays=stays)
     seen = walk.columns.seen.get(step) or {}
     for need in walk.columns.needs.get(step, ()):
         column = seen.get(need.column)
@@ -86,11 +88,11 @@ def _built(walk: _Walk, step: str, node: Node) -> Marks:
     return built
 
 
-def _take(built: Marks, marks: Marks, inputs: tuple[type, ...], outputs: set[type]) -> None:
-    """A document's file name becomes content of the mail that it is attached to; among equals it stays a label."""
-    stays = any(issubclass(one, Value) and _port_name(one) in map(_port_name, outputs) for one in inputs)
-    built.content = built.content or marks.content or (None if stays else marks.label)
-    built.label = built.label or (marks.label if stays else None)
+def _take(built: Marks, marks: Marks, *, label_stays: bool) -> None:
+    """A document's file name becomes content of the mail that it is attached to; among equals, and where it leaves,
+    it stays a label."""
+    built.content = built.content or marks.content or (None if label_stays else marks.label)
+    built.label = built.label or (marks.label if label_stays else None)
 
 
 def _port_name(value: type) -> str:

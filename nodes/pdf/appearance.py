@@ -25,6 +25,8 @@ AUTOMATIC = 12.0
 SMALLEST = 5.0
 """Points. Smaller print is not legible on paper."""
 STEP = 0.5
+LONGEST = 50_000
+"""Characters. A whole page in the smallest print holds about 30,000."""
 MARKED = b"0.6 0.757 0.855 rg"
 """The background of what is chosen in a list, as common viewers draw it."""
 
@@ -45,6 +47,8 @@ def drawn(field: Field, frame: Frame, text: str, typefaces: Mapping[str, Typefac
     Raises:
         Refused: no font of the form shows a character, or there is no room for the text.
     """
+    if len(text) > LONGEST:
+        raise _too_long(field, text)
     if not text.isascii():
         text = "".join([one for one in text if unicodedata.category(one) != "Cf"])
     if field.is_list:

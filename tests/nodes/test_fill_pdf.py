@@ -288,6 +288,14 @@ def test_many_lines_are_set_smaller_and_too_many_are_refused(ctx: Surroundings) 
         fill(ctx, form, {"Note": "\n".join(f"Zeile{at}" for at in range(40))})
 
 
+def test_an_endless_text_is_refused_before_it_is_set(ctx: Surroundings) -> None:
+    maker = FormMaker()
+    maker.text_field("Note", (0, 0, 595, 840), flags=MULTILINE)
+
+    with pytest.raises(Refused, match=r"no room for the value of 5000000 characters"):
+        fill(ctx, maker.content(), {"Note": "x " * 2_500_000})
+
+
 def test_a_line_break_in_a_field_of_one_line_is_refused(ctx: Surroundings) -> None:
     with pytest.raises(Refused, match=r"'Name' has a single line, but the value has several\. Make it .* join them"):
         fill(ctx, one_field(), {"Name": "Musterstraße 5\nHinterhaus"})

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import networkx as nx
 
 from .errors import suggestion
 from .flow import Endpoint, Flow, Wire
 from .node import Node
-from .ports import Arity, Ports
+from .ports import Arity, Port, Ports
 from .problem import Problem
 
 NodeClasses = Mapping[str, type[Node]]
@@ -27,12 +27,16 @@ class Lineage:
     path: tuple[str, ...]
     is_single: bool = False
     """One single item, which goes to all."""
+    is_known: bool = True
+    """False below a mistake that is told already: such a stream fits every other, so that a cause is told once."""
 
     @property
     def root(self) -> str:
         return self.path[0]
 
     def joins(self, other: Lineage) -> bool:
+        if not (self.is_known and other.is_known):
+            return True
         shorter = min(len(self.path), len(other.path))
         return self.path[:shorter] == other.path[:shorter]
 
@@ -57,15 +61,17 @@ class Graph:
     """step -> the lineage of its outputs."""
     joins: dict[str, Lineage] = field(default_factory=dict)
     """step -> the lineage at which its inputs are joined; its outputs' own where it is no 1:n step."""
+    partial: set[str] = field(default_factory=set)
+    """Steps with an input that gets nothing because of a problem."""
     problems: list[Problem] = field(default_factory=list)
     network: nx.DiGraph[str] = field(default_factory=nx.DiGraph)
 
-    def ancestors(self, step: str) -> set[str]:
-        """All steps that feed it, directly or not."""
-        return set(nx.ancestors(self.network, step))
-
     def ports(self, step: str) -> Ports:
         return self.classes[step].ports
+
+    def sources(self, step: str) -> list[Endpoint]:
+        """All outputs that feed it."""
+        return [source for sources in self.feeds.get(step, {}).values() for source in sources]
 
     def lineage(self, output: Endpoint) -> Lineage:
         return self.lineages[output.step]
@@ -79,79 +85,92 @@ def build_graph(flow: Flow, classes: NodeClasses) -> Graph:
     """The graph of all steps that are on; what does not fit is left out and told in `problems`."""
     graph = Graph(flow)
     off = _steps_off(flow)
+    hints = _Hints()
     for step_id, step in flow.steps.items():
         if step_id in off:
             continue
         if step.node in classes:
             graph.classes[step_id] = classes[step.node]
         else:
-            graph.problems.append(_unknown_node(step_id, step.node, classes))
-    _connect(graph, off)
+            graph.problems.append(_unknown_node(step_id, step.node, hints.of(step.node, classes)))
+    _connect(graph, off, hints)
+    _find_unwired(graph)
     _sort(graph)
     for step_id in graph.order:
         _trace(graph, step_id)
     return graph
 
 
+class _Hints:
+    """Suggestions, for as many names as somebody may read: each costs a look at all names that there are."""
+
+    def __init__(self, left: int = 50) -> None:
+        self.left = left
+
+    def of(self, name: str, known: Collection[str]) -> str:
+        self.left -= 1
+        return f" {suggestion(name, known)}" if self.left >= 0 else ""
+
+
 def _steps_off(flow: Flow) -> set[str]:
     """Disabled steps, and those that get nothing because all that feeds one of their ports is off."""
-    off = {step_id for step_id, step in flow.steps.items() if step.disabled}
-    while True:
-        further = {
-            step_id
-            for step_id in flow.steps.keys() - off
-            for wires in _wires_by_port(flow, step_id).values()
-            if all(wire.source.step in off for wire in wires)
-        }
-        if not further:
-            return off
-        off |= further
-
-
-def _wires_by_port(flow: Flow, step_id: str) -> dict[str, list[Wire]]:
-    found: dict[str, list[Wire]] = {}
+    targets: dict[str, list[Endpoint]] = {}
     for wire in flow.wires:
-        if wire.target.step == step_id:
-            found.setdefault(wire.target.port, []).append(wire)
-    return found
+        targets.setdefault(wire.source.step, []).append(wire.target)
+    left = Counter(wire.target for wire in flow.wires)
+    waiting = [step_id for step_id, step in flow.steps.items() if step.disabled]
+    off = set(waiting)
+    while waiting:
+        for target in targets.get(waiting.pop(), ()):
+            left[target] -= 1
+            if left[target] == 0 and target.step not in off:
+                off.add(target.step)
+                waiting.append(target.step)
+    return off
 
 
-def _unknown_node(step_id: str, node: str, classes: NodeClasses) -> Problem:
+def _unknown_node(step_id: str, node: str, hint: str) -> Problem:
     return Problem(
         code="unknown-node", step=step_id, field="node",
-        message=f"There is no node {node!r}. {suggestion(node, classes)} Is its package installed?",
+        message=f"There is no node {node!r}.{hint} Is its package installed?",
     )  # fmt: skip
 
 
-def _connect(graph: Graph, off: set[str]) -> None:
+def _connect(graph: Graph, off: set[str], hints: _Hints) -> None:
+    told: set[str] = set()
     for wire in graph.flow.wires:
-        if {wire.source.step, wire.target.step} & off:
+        ends = {wire.source.step, wire.target.step}
+        if ends & off:
             continue
-        problem = _wire_problem(graph, wire)
+        problem = (
+            _unknown_step(graph, wire, told, hints) or _port_problem(graph, wire, hints) or _type_problem(graph, wire)
+        )
         if problem:
             graph.problems.append(problem)
-        elif {wire.source.step, wire.target.step} <= graph.classes.keys():
+        if problem or not ends <= graph.classes.keys():
+            graph.partial.add(wire.target.step)
+        else:
             graph.feeds.setdefault(wire.target.step, {}).setdefault(wire.target.port, []).append(wire.source)
             graph.takers.setdefault(wire.source, []).append(wire.target)
 
 
-def _wire_problem(graph: Graph, wire: Wire) -> Problem | None:
+def _unknown_step(graph: Graph, wire: Wire, told: set[str], hints: _Hints) -> Problem | None:
+    """A step that is missing is told with the first of its wires."""
     for end in (wire.source, wire.target):
-        if end.step not in graph.flow.steps:
-            hint = suggestion(end.step, graph.flow.steps)
-            return Problem(
-                code="unknown-step", wire=str(wire), message=f"Wire '{wire}': there is no step {end.step!r}. {hint}"
-            )
-    return _port_problem(graph, wire) or _type_problem(graph, wire)
+        if end.step not in graph.flow.steps and end.step not in told:
+            told.add(end.step)
+            text = f"Wire '{wire}': there is no step {end.step!r}.{hints.of(end.step, graph.flow.steps)}"
+            return Problem(code="unknown-step", wire=str(wire), message=text)
+    return None
 
 
-def _port_problem(graph: Graph, wire: Wire) -> Problem | None:
+def _port_problem(graph: Graph, wire: Wire, hints: _Hints) -> Problem | None:
     for end, kind in ((wire.source, "output"), (wire.target, "input")):
         if end.step not in graph.classes:
             continue
         ports = graph.ports(end.step).outputs if kind == "output" else graph.ports(end.step).inputs
         if end.port not in ports:
-            text = f"Wire '{wire}': step {end.step!r} has no {kind} {end.port!r}. {suggestion(end.port, ports)}"
+            text = f"Wire '{wire}': step {end.step!r} has no {kind} {end.port!r}.{hints.of(end.port, ports)}"
             return Problem(code="unknown-port", step=end.step, wire=str(wire), message=text)
     return None
 
@@ -170,6 +189,33 @@ def _type_problem(graph: Graph, wire: Wire) -> Problem | None:
     return Problem(code="type-mismatch", step=wire.target.step, wire=str(wire), message=text)
 
 
+def _find_unwired(graph: Graph) -> None:
+    wired = {wire.target for wire in graph.flow.wires}
+    for step, node in graph.classes.items():
+        inputs = node.ports.inputs
+        open_ports = [
+            port for name, port in inputs.items() if Endpoint.model_construct(step=step, port=name) not in wired
+        ]
+        if open_ports and len(open_ports) == len(inputs) and not any(port.is_required for port in open_ports):
+            graph.problems.append(_nothing_wired(step, open_ports))
+            graph.partial.add(step)
+        for port in open_ports:
+            if port.is_required:
+                graph.problems.append(_unwired(step, port))
+                graph.partial.add(step)
+
+
+def _unwired(step: str, port: Port) -> Problem:
+    text = f"The input {port.name!r} of step {step!r} is not wired. Connect an output that carries {port.type_text}."
+    return Problem(code="unwired-input", step=step, message=text)
+
+
+def _nothing_wired(step: str, ports: list[Port]) -> Problem:
+    names = " or ".join(f"{port.name!r} ({port.type_text})" for port in ports)
+    text = f"Nothing is wired to step {step!r}, so it never runs. Connect an output to {names}."
+    return Problem(code="unwired-input", step=step, message=text)
+
+
 def _sort(graph: Graph) -> None:
     network = graph.network
     network.add_nodes_from(sorted(graph.classes))
@@ -180,15 +226,14 @@ def _sort(graph: Graph) -> None:
         if len(component) > 1 or network.has_edge(step, step):
             graph.problems.append(_cycle_problem(network, component))
             in_cycles |= component
-    for step in in_cycles:
-        in_cycles = in_cycles | nx.descendants(network, step)
-    network.remove_nodes_from(in_cycles)
+    network.remove_nodes_from([step for layer in nx.bfs_layers(network, in_cycles) for step in layer])
     graph.order = list(nx.lexicographical_topological_sort(network))
 
 
 def _cycle_problem(network: nx.DiGraph[str], component: set[str]) -> Problem:
     steps = [source for source, _ in nx.find_cycle(network.subgraph(sorted(component)), min(component))]
-    way = " -> ".join([*steps, steps[0]])
+    shown = steps if len(steps) <= 12 else [*steps[:6], "…", *steps[-5:]]
+    way = " -> ".join([*shown, steps[0]])
     return Problem(
         code="cycle", step=steps[0],
         message=f"The wires go round in a circle: {way}. Items can't come back: remove one of these wires.",
@@ -196,56 +241,59 @@ def _cycle_problem(network: nx.DiGraph[str], component: set[str]) -> Problem:
 
 
 def _trace(graph: Graph, step: str) -> None:
-    ports, feeds = graph.ports(step), graph.feeds.get(step, {})
-    for name, port in ports.inputs.items():
-        if port.is_required and name not in feeds and name not in _wires_by_port(graph.flow, step):
-            graph.problems.append(_unwired(step, name, port.type_text))
+    ports = graph.ports(step)
     if ports.is_source or ports.is_gather:
         graph.joins[step] = graph.lineages[step] = Lineage((step,), is_single=not ports.is_iterator)
         return
-    joined = _joined(graph, step)
-    graph.joins[step] = joined
-    graph.lineages[step] = Lineage((*joined.path, step)) if ports.is_iterator else joined
-
-
-def _unwired(step: str, port: str, type_text: str) -> Problem:
-    text = f"The input {port!r} of step {step!r} is not wired. Connect an output that carries {type_text}."
-    return Problem(code="unwired-input", step=step, message=text)
+    joined = graph.joins[step] = _joined(graph, step)
+    is_longer = ports.is_iterator and joined.is_known
+    graph.lineages[step] = Lineage((*joined.path, step)) if is_longer else joined
 
 
 def _joined(graph: Graph, step: str) -> Lineage:
-    """The lineage at which the step's inputs meet: the longest of its one-item ports."""
+    """Where its inputs meet: at the longest lineage of its one-item ports, else at the record that it collects."""
     streams = list(_streams(graph, step))
+    if not streams:
+        return Lineage((step,), is_single=True, is_known=False)
+    inputs = graph.ports(step).inputs
     many = [(port, lineage) for port, lineage in streams if not lineage.is_single]
-    for (one, first), (other, second) in pairwise(many):
-        if not first.joins(second):
-            graph.problems.append(_no_common_origin(step, one, first, other, second))
-    _check_unions(graph, step, many)
-    ones = [lineage for port, lineage in many if graph.ports(step).inputs[port].arity is Arity.ONE]
-    if ones:
-        return max(ones, key=lambda lineage: len(lineage.path))
-    if many:
-        return Lineage(many[0][1].path[:1])
-    return streams[0][1] if streams else Lineage((step,), is_single=True)
+    ones = [(port, lineage) for port, lineage in many if inputs[port].arity is Arity.ONE]
+    if not many:
+        return next((lineage for port, lineage in streams if inputs[port].arity is Arity.ONE), streams[0][1])
+    where, joined = max(ones or many, key=lambda one: len(one[1].path))
+    for port, lineage in many:
+        if lineage.root != joined.root or (ones and not lineage.joins(joined)):
+            graph.problems.append(_no_common_origin(step, where, joined, port, lineage))
+    return joined if ones else graph.lineages[joined.root]
 
 
 def _streams(graph: Graph, step: str) -> Iterator[tuple[str, Lineage]]:
-    for port, sources in graph.feeds.get(step, {}).items():
-        for source in sources:
-            if source.step in graph.lineages:
-                yield port, graph.lineage(source)
-
-
-def _check_unions(graph: Graph, step: str, many: list[tuple[str, Lineage]]) -> None:
-    seen: dict[str, Lineage] = {}
-    for port, lineage in many:
-        if graph.ports(step).inputs[port].arity is Arity.ONE and seen.setdefault(port, lineage) != lineage:
-            graph.problems.append(_no_common_origin(step, port, seen[port], port, lineage))
+    """What arrives at each port. At a port that takes one item, all that arrives must be of one lineage."""
+    feeds = graph.feeds.get(step, {})
+    for name, port in graph.ports(step).inputs.items():
+        first: Endpoint | None = None
+        for source in feeds.get(name, ()):
+            lineage = graph.lineage(source)
+            if not lineage.is_known:
+                continue
+            if first and port.arity is Arity.ONE and lineage != graph.lineage(first):
+                graph.problems.append(_no_union(graph, step, name, first, source))
+                break
+            first = source
+            yield name, lineage
 
 
 def _no_common_origin(step: str, one: str, first: Lineage, other: str, second: Lineage) -> Problem:
     text = (
         f"Step {step!r} can't join its inputs: {one!r} descends from '{first}', {other!r} from '{second}'. "
         f"Items are joined by their common origin; wire both from the same source."
+    )
+    return Problem(code="no-common-origin", step=step, message=text)
+
+
+def _no_union(graph: Graph, step: str, port: str, one: Endpoint, other: Endpoint) -> Problem:
+    text = (
+        f"At the input {port!r} of step {step!r} two streams meet: '{one}' descends from '{graph.lineage(one)}', "
+        f"'{other}' from '{graph.lineage(other)}'. It takes branches of one stream; wire both from the same source."
     )
     return Problem(code="no-common-origin", step=step, message=text)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import networkx as nx
 
 from .flow import Endpoint
 from .graph import Graph
@@ -16,7 +20,7 @@ class Stage:
     root: str
     """The source or gather step whose items it works on."""
     level: int
-    """How many suspensions its items have behind them."""
+    """Its place among the stages of its stream; 0 is the first."""
     steps: tuple[str, ...]
     """Each after what feeds it."""
     enters: frozenset[Endpoint]
@@ -28,7 +32,8 @@ class Stage:
     suspends: frozenset[str]
     """Steps that leave their items with the runtime."""
     after: frozenset[str | int]
-    """Roots and numbers of stages that must be complete before it begins, for what it shares."""
+    """Roots and numbers of stages that must be complete, with all that they suspend, before it begins: for what it
+    shares. Their numbers are lower than its own."""
     is_behind_suspension: bool
     """Something must have been sent or waited for before its items exist."""
 
@@ -59,78 +64,99 @@ class Plan:
 
 
 def make_plan(graph: Graph) -> Plan:
-    """The plan of a graph without problems."""
-    levels = _levels(graph)
+    """The plan of a graph without problems. Done in the order of their numbers, stages find all that they need."""
+    circles = _circles(graph)
     groups: dict[tuple[str, int], list[str]] = {}
-    for step in graph.order:
+    for step, level in _levels(graph, circles).items():
         if not _is_root(graph, step):
-            groups.setdefault((graph.joins[step].root, levels[step]), []).append(step)
+            groups.setdefault((graph.joins[step].root, level), []).append(step)
     rank = {step: place for place, step in enumerate(graph.order)}
-    ordered = sorted(groups, key=lambda group: (rank[group[0]], group[1]))
-    home = {step: number for number, group in enumerate(ordered) for step in groups[group]}
-    stages = tuple(
-        _stage(graph, number, root, level, tuple(groups[root, level]), home)
-        for number, (root, level) in enumerate(ordered)
-    )
-    return Plan(tuple(_root(graph, step) for step in graph.order if _is_root(graph, step)), stages)
+    ordered = sorted(groups, key=lambda group: (circles[group[0]], group[1], rank[group[0]]))
+    return Plan(tuple(_roots(graph)), tuple(_stages(graph, [(root, groups[root, level]) for root, level in ordered])))
 
 
 def _is_root(graph: Graph, step: str) -> bool:
     return graph.ports(step).is_source or graph.ports(step).is_gather
 
 
-def _levels(graph: Graph) -> dict[str, int]:
-    """How many earlier stages of its own stream each step needs."""
+def _circles(graph: Graph) -> dict[str, int]:
+    """For each stream the number of its circle: streams that use each other's items. Circles are numbered in order."""
+    network: nx.DiGraph[str] = nx.DiGraph()
+    network.add_nodes_from(step for step in graph.order if _is_root(graph, step))
+    for step in graph.order:
+        stream = graph.joins[step].root
+        network.add_edges_from((graph.lineage(source).root, stream) for source in graph.sources(step))
+    rank = {root: place for place, root in enumerate(network)}
+    circles = nx.condensation(network)
+    first = {number: min(rank[root] for root in circles.nodes[number]["members"]) for number in circles}
+    order = nx.lexicographical_topological_sort(circles, key=first.__getitem__)
+    return {root: place for place, number in enumerate(order) for root in circles.nodes[number]["members"]}
+
+
+def _levels(graph: Graph, circles: dict[str, int]) -> dict[str, int]:
+    """Within a circle a wire never leads to a lower level, and to a higher one where it crosses from stream to stream.
+
+    So no two stages wait for each other.
+    """
     levels: dict[str, int] = {}
     for step in graph.order:
-        needed = () if _is_root(graph, step) else _sources(graph, step)
-        levels[step] = max((_level_after(graph, step, source, levels) for source in needed), default=0)
+        stream = graph.joins[step].root
+        levels[step] = max(
+            (
+                levels[source.step] + _rises(graph, step, source)
+                for source in graph.sources(step)
+                if circles[graph.lineage(source).root] == circles[stream]
+            ),
+            default=0,
+        )
     return levels
 
 
-def _level_after(graph: Graph, step: str, source: Endpoint, levels: dict[str, int]) -> int:
-    own = graph.joins[step]
-    if graph.lineage(source).root == own.root:
-        return levels[source.step] + graph.ports(source.step).is_suspension
-    if own.is_single:  # two single streams may use each other's items: cut at each crossing
-        return levels[source.step] + 1
-    before = (one for one in graph.ancestors(source.step) if not _is_root(graph, one))
-    return max((levels[one] + 1 for one in before if graph.joins[one].root == own.root), default=0)
+def _rises(graph: Graph, step: str, source: Endpoint) -> bool:
+    if graph.lineage(source).root == graph.joins[step].root:
+        return graph.ports(source.step).is_suspension
+    return not _is_root(graph, step)
 
 
-def _sources(graph: Graph, step: str) -> list[Endpoint]:
-    return [source for sources in graph.feeds.get(step, {}).values() for source in sources]
+def _roots(graph: Graph) -> Iterator[Root]:
+    behind = _behind_suspension(graph)
+    for step in graph.order:
+        if _is_root(graph, step):
+            ports = graph.ports(step)
+            takes = frozenset(graph.sources(step))
+            yield Root(step, ports.is_gather, not ports.is_iterator, takes, step in behind)
 
 
-def _root(graph: Graph, step: str) -> Root:
-    ports = graph.ports(step)
-    takes = frozenset(_sources(graph, step))
-    return Root(step, ports.is_gather, not ports.is_iterator, takes, _is_behind_suspension(graph, (step,)))
+def _behind_suspension(graph: Graph) -> set[str]:
+    behind: set[str] = set()
+    for step in graph.order:
+        if any(one.step in behind or graph.ports(one.step).is_suspension for one in graph.sources(step)):
+            behind.add(step)
+    return behind
 
 
-def _is_behind_suspension(graph: Graph, steps: tuple[str, ...]) -> bool:
-    return any(graph.ports(one).is_suspension for step in steps for one in graph.ancestors(step))
+def _stages(graph: Graph, groups: list[tuple[str, list[str]]]) -> Iterator[Stage]:
+    home = {step: number for number, (_, steps) in enumerate(groups) for step in steps}
+    behind = _behind_suspension(graph)
+    levels = Counter[str]()
+    for number, (root, steps) in enumerate(groups):
+        used = {source for step in steps for source in graph.sources(step)}
+        own = {source for source in used if graph.lineage(source).root == root}
+        yield Stage(
+            number, root, levels[root], tuple(steps),
+            enters=frozenset(source for source in own if home.get(source.step) != number),
+            shared=frozenset(used - own),
+            leaves=frozenset(_leaving(graph, steps, home)),
+            suspends=frozenset(step for step in steps if graph.ports(step).is_suspension),
+            after=frozenset(home.get(source.step, source.step) for source in used - own),
+            is_behind_suspension=not behind.isdisjoint(steps),
+        )  # fmt: skip
+        levels[root] += 1
 
 
-def _stage(graph: Graph, number: int, root: str, level: int, steps: tuple[str, ...], home: dict[str, int]) -> Stage:
-    used = {source for step in steps for source in _sources(graph, step)}
-    own = {source for source in used if graph.lineage(source).root == root}
-    here = {source for source in own if source.step in steps and not graph.ports(source.step).is_suspension}
-    return Stage(
-        number, root, level, steps,
-        enters=frozenset(own - here),
-        shared=frozenset(used - own),
-        leaves=frozenset(_leaving(graph, steps, number, home)),
-        suspends=frozenset(step for step in steps if graph.ports(step).is_suspension),
-        after=frozenset(home.get(source.step, source.step) for source in used - own),
-        is_behind_suspension=_is_behind_suspension(graph, steps),
-    )  # fmt: skip
-
-
-def _leaving(graph: Graph, steps: tuple[str, ...], number: int, home: dict[str, int]) -> list[Endpoint]:
-    return [
-        output
-        for output, targets in graph.takers.items()
-        if output.step in steps and not graph.ports(output.step).is_suspension
-        and any(home.get(target.step) != number for target in targets)
-    ]  # fmt: skip
+def _leaving(graph: Graph, steps: list[str], home: dict[str, int]) -> Iterator[Endpoint]:
+    for step in steps:
+        for name in graph.ports(step).outputs if not graph.ports(step).is_suspension else ():
+            output = Endpoint.model_construct(step=step, port=name)
+            if any(home.get(target.step) != home[step] for target in graph.takers.get(output, ())):
+                yield output

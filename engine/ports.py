@@ -44,6 +44,10 @@ class Suspension(Value):
     outcome: ClassVar[type[Outputs]]
 
 
+NO_VALUES = (Item, Outputs, Suspension, list, tuple, set, frozenset, dict, Iterator, AsyncIterator)
+"""What travels on no wire by itself: a hint such as `list` without what it lists is a slip."""
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """A typed input or output of a node."""
@@ -92,6 +96,8 @@ def read_ports(owner: str, run: Callable[..., Any]) -> Ports:
     hints = _hints(owner, run)
     inputs, takes_context = {}, False
     for parameter in list(inspect.signature(run).parameters.values())[1:]:
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise TypeError(f"{owner}.run: {parameter} can't be a port. Write an argument with a name for each input.")
         hint = hints.get(parameter.name)
         if hint is None:
             raise TypeError(
@@ -105,7 +111,21 @@ def read_ports(owner: str, run: Callable[..., Any]) -> Ports:
         raise TypeError(f"{owner}.run has no return hint. Write 'def run(self, …) -> Document:', say.")
     outputs, is_iterator, is_suspension = _outputs(owner, hints["return"])
     is_async = inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run)
-    return Ports(inputs, outputs, takes_context, is_async, is_iterator, is_suspension)
+    ports = Ports(inputs, outputs, takes_context, is_async, is_iterator, is_suspension)
+    _check_kind(owner, ports)
+    return ports
+
+
+def _check_kind(owner: str, ports: Ports) -> None:
+    lone = next((port.name for port in ports.inputs.values() if port.arity is not Arity.STREAM), None)
+    if ports.is_gather and lone:
+        raise TypeError(
+            f"{owner}.run: {lone!r} takes one item, but a node that gathers is called once for all. "
+            f"Write '{lone}: Iterator[Item[…]]', or take it in a step before."
+        )
+    if ports.is_suspension and (ports.is_source or ports.is_gather):
+        kind = "source" if ports.is_source else "node that gathers"
+        raise TypeError(f"{owner}.run: a {kind} has no item to suspend. Return a value, and suspend in a step behind.")
 
 
 def _hints(owner: str, run: Callable[..., Any]) -> dict[str, Any]:
@@ -146,7 +166,12 @@ def _outputs(owner: str, hint: Any) -> tuple[dict[str, Port], bool, bool]:
     is_iterator = get_origin(hint) in ITERATORS
     if is_iterator:
         hint = get_args(hint)[0]
+    hint = _without_none(hint)
     arity = Arity.STREAM if is_iterator else Arity.ONE
+    if is_iterator and inspect.isclass(hint) and issubclass(hint, Suspension):
+        raise TypeError(
+            f"{owner}.run gives several suspensions. Give several items, and suspend each in a step behind."
+        )
     if inspect.isclass(hint) and issubclass(hint, Suspension):
         return _fields(owner, hint.outcome, Arity.ONE), False, True
     if inspect.isclass(hint) and issubclass(hint, Outputs):
@@ -171,6 +196,10 @@ def _types(owner: str, name: str, hint: Any) -> tuple[type, ...]:
         hint = get_args(hint)[0]
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     members = tuple(one for one in members if one not in (type(None), Unreadable))
-    if not members or not all(inspect.isclass(one) for one in members):
+    if not members or not all(_is_value(one) for one in members):
         raise TypeError(f"{owner}.run: the hint of {name!r} is {hint!r}. A port takes values: write 'Record', say.")
     return members
+
+
+def _is_value(kind: Any) -> bool:
+    return inspect.isclass(kind) and kind is not Any and not issubclass(kind, NO_VALUES)

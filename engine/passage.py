@@ -5,17 +5,18 @@ An item only ever meets items whose keys begin alike, so a document can't meet t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from .errors import Refused
 from .flow import Endpoint
-from .graph import Graph
+from .graph import Graph, Lineage
 from .item import Item, Key, key_text
 from .plan import Stage
-from .ports import Arity, Port, Suspension
+from .ports import Arity, Outputs, Port, Suspension
 from .values import Record, Unreadable
 
 Items = dict[Endpoint, list[Item[Any]]]
@@ -26,11 +27,17 @@ Lost = dict[Endpoint, set[Key]]
 class Ending(Enum):
     """What becomes of a source item: exactly one of these."""
 
-    DONE = "done"
     FAILED = "failed"
-    FILTERED = "filtered"
+    DONE = "done"
     JOINED_AWAY = "joined_away"
     """What it should have been joined with never came."""
+    FILTERED = "filtered"
+
+    @classmethod
+    def of(cls, endings: Iterable[Ending]) -> Ending:
+        """The ending of an item that took part in several stages: the one that stands first above."""
+        found = set(endings)
+        return next((one for one in cls if one in found), cls.FILTERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ class Trail:
         return Ending.JOINED_AWAY if self.is_joined_away else Ending.FILTERED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A call of a step's node that is due. `inputs` holds the arguments of `run` that are ports."""
 
@@ -106,18 +113,45 @@ class Call:
 
 
 Given = Iterable[tuple[str, Any]]
-"""What a call gave: output port and value, in order. A step that suspends gives ('', its suspension)."""
+"""What a call gave: output port and value, in order. A step that suspends gives ('', its suspension); a 1:n step with
+several outputs gives ('', each Outputs), so that it is known what came together."""
 
 Walk = Generator[Call, Given | Exception, Trail]
+
+
+class _Kind(Enum):
+    """What a walk must know of a value. Told by its type, once: `isinstance` is slow for pydantic's models."""
+
+    PLAIN = 0
+    RECORD = 1
+    UNREADABLE = 2
+    OUTPUTS = 3
+    SUSPENSION = 4
+
+
+@lru_cache(maxsize=1024)
+def _kind(of: type) -> _Kind:
+    kinds = {Record: _Kind.RECORD, Unreadable: _Kind.UNREADABLE, Outputs: _Kind.OUTPUTS, Suspension: _Kind.SUSPENSION}
+    return next((kind for one, kind in kinds.items() if issubclass(of, one)), _Kind.PLAIN)
 
 
 @dataclass(frozen=True, slots=True)
 class _Feed:
     output: Endpoint
     depth: int
-    """Length of its items' keys."""
-    is_shared: bool
-    """It is another stream's single item, which goes to all."""
+    """Length of its items' keys, as far as this step joins them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PortPlan:
+    name: str
+    is_required: bool
+    is_collect: bool
+    own: tuple[_Feed, ...]
+    shared: tuple[Endpoint, ...]
+    """Other streams' single items, which go to all."""
+    depths: tuple[int, ...]
+    """Of its own feeds, each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +159,17 @@ class _StepPlan:
     step: str
     depth: int
     """Length of the keys at which its inputs are joined."""
-    ports: tuple[tuple[Port, tuple[_Feed, ...]], ...]
+    ports: tuple[_PortPlan, ...]
     """Wired input ports."""
+    straight: tuple[str, Endpoint] | None
+    """Its only input and what feeds it: nothing is joined."""
     outputs: Mapping[str, Endpoint]
     wired: frozenset[str]
     rejects: frozenset[str]
     """Outputs for items that are not in order, and that nobody takes: such an item fails."""
-    gathered: frozenset[str]
+    handed_on: frozenset[str]
+    """Outputs that a gather or another stream takes: there an item has arrived."""
     is_iterator: bool
-    is_suspension: bool
 
 
 class Passage:
@@ -142,160 +178,227 @@ class Passage:
     def __init__(self, graph: Graph, stage: Stage) -> None:
         self.stage = stage
         self.steps = tuple(_plan_step(graph, step) for step in stage.steps)
+        root = _plan_step(graph, stage.root)
+        self._arrived = tuple(root.outputs[name] for name in root.handed_on)
 
-    def walk(self, seed: Seed, shared: Items) -> Walk:
-        """Yields each call that is due and wants what it gave, or the error that it met; returns the trail."""
+    def walk(self, seed: Seed, shared: Items, lost: Collection[Endpoint] = ()) -> Walk:
+        """Yields each call that is due and wants what it gave, or the error that it met; returns the trail.
+
+        `lost` are shared outputs whose single item a failure kept away: what needs them is not done.
+        """
         trail = Trail(seed.key, items={**shared, **seed.items}, lost=dict(seed.lost))
+        trail.has_arrived = any(output in seed.items for output in self._arrived)
         for plan in self.steps:
             tally = trail.tallies[plan.step] = Tally()
-            for call in _calls(plan, trail):
+            for call in _calls(plan, trail, lost):
                 given = call.refusal or (yield call)
                 tally.taken += 1
                 if isinstance(given, Exception):
                     tally.failed += 1
-                    _fail(plan, trail, call, given)
+                    _fail(plan, trail, call, given, call.item.key)
                 else:
-                    _route(plan, trail, call, given)
-        return self._only_leaving(trail)
+                    _route(plan, trail, tally, call, given)
+        trail.items = {output: trail.items[output] for output in self.stage.leaves if output in trail.items}
+        return trail
 
-    def _only_leaving(self, trail: Trail) -> Trail:
-        trail.items = {output: items for output, items in trail.items.items() if output in self.stage.leaves and items}
+    def settle(self, suspended: Suspended, outcome: Outputs | Exception) -> Trail:
+        """What the outcome of a suspended item leaves behind, for the stages that go on with it."""
+        plan = next(plan for plan in self.steps if plan.step == suspended.step)
+        tally = Tally()
+        trail = Trail(suspended.key[0], tallies={plan.step: tally})
+        call = Call(plan.step, Item(suspended.key, None, suspended.record), {})
+        if isinstance(outcome, Exception):
+            tally.failed += 1
+            _fail(plan, trail, call, outcome, suspended.key)
+        else:
+            _route(plan, trail, tally, call, _fields(outcome))
         return trail
 
 
 def _plan_step(graph: Graph, step: str) -> _StepPlan:
     ports, joined = graph.ports(step), graph.joins[step]
     wired = frozenset(name for name in ports.outputs if graph.is_wired(step, name))
+    feeds = graph.feeds.get(step, {})
+    plans = tuple(_plan_port(graph, port, feeds[name], joined) for name, port in ports.inputs.items() if name in feeds)
     return _StepPlan(
         step=step,
         depth=len(joined.path),
-        ports=tuple(
-            (port, tuple(_feed(graph, output, joined.root) for output in graph.feeds[step][name]))
-            for name, port in ports.inputs.items()
-            if name in graph.feeds.get(step, {})
-        ),
-        outputs={name: Endpoint(step=step, port=name) for name in ports.outputs},
+        ports=plans,
+        straight=_straight(plans),
+        outputs={name: Endpoint.model_construct(step=step, port=name) for name in ports.outputs},
         wired=wired,
         rejects=frozenset(name for name, port in ports.outputs.items() if port.is_reject) - wired,
-        gathered=frozenset(name for name in wired if _is_gathered(graph, Endpoint(step=step, port=name))),
+        handed_on=frozenset(name for name in wired if _is_handed_on(graph, step, name)),
         is_iterator=ports.is_iterator,
-        is_suspension=ports.is_suspension,
     )
 
 
-def _feed(graph: Graph, output: Endpoint, root: str) -> _Feed:
-    lineage = graph.lineage(output)
-    return _Feed(output, len(lineage.path), lineage.root != root)
+def _plan_port(graph: Graph, port: Port, sources: list[Endpoint], joined: Lineage) -> _PortPlan:
+    lineages = [(source, graph.lineage(source)) for source in sources]
+    own = tuple(
+        _Feed(source, min(len(lineage.path), len(joined.path)))
+        for source, lineage in lineages
+        if lineage.root == joined.root
+    )
+    return _PortPlan(
+        port.name, port.is_required, port.arity is Arity.COLLECT, own,
+        shared=tuple(source for source, lineage in lineages if lineage.root != joined.root),
+        depths=tuple(sorted({feed.depth for feed in own})),
+    )  # fmt: skip
 
 
-def _is_gathered(graph: Graph, output: Endpoint) -> bool:
-    return any(graph.ports(target.step).is_gather for target in graph.takers[output])
+def _straight(ports: tuple[_PortPlan, ...]) -> tuple[str, Endpoint] | None:
+    is_lone = len(ports) == 1 and len(ports[0].own) == 1 and not ports[0].shared and not ports[0].is_collect
+    return (ports[0].name, ports[0].own[0].output) if is_lone else None
 
 
-def _calls(plan: _StepPlan, trail: Trail) -> Iterator[Call]:
-    lost = _lost_keys(plan, trail)
+def _is_handed_on(graph: Graph, step: str, port: str) -> bool:
+    targets = graph.takers[Endpoint.model_construct(step=step, port=port)]
+    return any(graph.joins[target.step].root != graph.joins[step].root for target in targets)
+
+
+def _calls(plan: _StepPlan, trail: Trail, lost_shares: Collection[Endpoint]) -> Iterator[Call]:
+    lost = _lost_keys(plan, trail, lost_shares) if trail.lost or lost_shares else None
+    if plan.straight and not lost:
+        port, output = plan.straight
+        for item in trail.items.get(output, ()):
+            yield Call(plan.step, item, {port: item.value})
+        return
+    for key, found in _meetings(plan, trail):
+        is_lost = lost and any(key[: len(one)] == one for one in lost)
+        call = None if is_lost else _call(plan, trail, key, found)
+        if call:
+            yield call
+        else:
+            trail.is_joined_away = True
     if lost:
-        _lose(plan, trail, lost)
-    arrivals = [(port, _Arrivals(plan, feeds, trail)) for port, feeds in plan.ports]
-    keys = {key: None for _, arrived in arrivals for key in arrived.keys}
+        for output in plan.outputs.values():
+            trail.lost.setdefault(output, set()).update(lost)
+
+
+def _lost_keys(plan: _StepPlan, trail: Trail, lost_shares: Collection[Endpoint]) -> set[Key]:
+    """Keys at which something is missing that a failure kept away; () when it is missing for all."""
+    own = {
+        key[: plan.depth] for port in plan.ports for feed in port.own for key in trail.lost.get(feed.output, ())
+    }  # fmt: skip
+    is_for_all = any(output in lost_shares for port in plan.ports for output in port.shared)
+    return own | {()} if is_for_all else own
+
+
+Found = Sequence[Sequence[Item[Any]]]
+"""For each port the items of its own stream that meet at one key."""
+
+
+def _meetings(plan: _StepPlan, trail: Trail) -> Iterator[tuple[Key, Found]]:
+    """The keys at which the step's inputs meet, each with what arrived there."""
+    if plan.depth == 1:
+        found = [[item for feed in port.own for item in trail.items.get(feed.output, ())] for port in plan.ports]
+        if any(found):
+            yield (trail.key,), found
+        return
+    arrived = [_by_key(port, trail) for port in plan.ports]
+    keys = {key: None for by_key in arrived for key in by_key}
     complete = [key for key in keys if len(key) == plan.depth]
     if len(complete) < len(keys):
         begun = {key[:length] for key in complete for length in range(1, plan.depth)}
         trail.is_joined_away |= any(len(key) < plan.depth and key not in begun for key in keys)
     for key in complete:
-        if lost and any(key[: len(one)] == one for one in lost):
-            continue
-        call = _call(plan, key, arrivals)
-        if call is None:
-            trail.is_joined_away = True
-        else:
-            yield call
+        yield key, [_at(key, port, by_key) for port, by_key in zip(plan.ports, arrived, strict=True)]
 
 
-def _lost_keys(plan: _StepPlan, trail: Trail) -> set[Key]:
-    if not trail.lost:
-        return set()
-    feeds = [feed for _, feeds in plan.ports for feed in feeds if not feed.is_shared]
-    return {key[: plan.depth] for feed in feeds for key in trail.lost.get(feed.output, ())}
+ByKey = dict[Key, list[Item[Any]]]
 
 
-def _lose(plan: _StepPlan, trail: Trail, keys: set[Key]) -> None:
-    for output in plan.outputs.values():
-        trail.lost.setdefault(output, set()).update(keys)
+def _by_key(port: _PortPlan, trail: Trail) -> ByKey:
+    found: ByKey = {}
+    for feed in port.own:
+        for item in trail.items.get(feed.output, ()):
+            found.setdefault(item.key[: feed.depth], []).append(item)
+    return found
 
 
-class _Arrivals:
-    """What arrived at one port, by the key at which it is joined."""
-
-    def __init__(self, plan: _StepPlan, feeds: tuple[_Feed, ...], trail: Trail) -> None:
-        self.depth = min(max((feed.depth for feed in feeds if not feed.is_shared), default=0), plan.depth)
-        self.shared: list[Item[Any]] = []
-        self.keys: dict[Key, list[Item[Any]]] = {}
-        for feed in feeds:
-            for item in trail.items.get(feed.output, ()):
-                if feed.is_shared:
-                    self.shared.append(item)
-                else:
-                    self.keys.setdefault(item.key[: self.depth], []).append(item)
-
-    def at(self, key: Key) -> list[Item[Any]]:
-        own = self.keys.get(key[: self.depth], [])
-        return [*own, *self.shared] if self.shared else own
+def _at(key: Key, port: _PortPlan, by_key: ByKey) -> list[Item[Any]]:
+    return [item for depth in port.depths for item in by_key.get(key[:depth], ())]
 
 
-def _call(plan: _StepPlan, key: Key, arrivals: list[tuple[Port, _Arrivals]]) -> Call | None:
+def _call(plan: _StepPlan, trail: Trail, key: Key, found: Found) -> Call | None:
     """The call at a key; None when something that it needs did not come."""
     inputs: dict[str, Any] = {}
-    first: Item[Any] | None = None
-    record: Record | None = None
-    for port, arrived in arrivals:
-        items = arrived.at(key)
+    crowded: Refused | None = None
+    for port, own in zip(plan.ports, found, strict=True):
+        parts = sorted(own, key=_place) if port.is_collect and len(own) > 1 else own
+        items = [*parts, *(item for output in port.shared for item in trail.items.get(output, ()))]
         if not items and port.is_required:
             return None
-        if port.arity is Arity.COLLECT:
+        if port.is_collect:
             inputs[port.name] = [item.value for item in items]
-            continue
-        if len(items) > 1:
-            return Call(plan.step, Item(key, None, items[0].record), {}, refusal=_two_items(port, key, items))
-        for item in items:
-            inputs[port.name] = item.value
-            first = first or (None if arrived.shared else item)
-            record = item.value if record is None and isinstance(item.value, Record) and not arrived.shared else record
-    origin = record or (first.record if first else None)
-    return Call(plan.step, Item(key, first.value if first else None, origin), inputs)
+        elif items:
+            inputs[port.name] = items[0].value
+            crowded = crowded or (_two_items(port, key, items) if len(items) > 1 else None)
+    return Call(plan.step, _item(plan, key, found), inputs, crowded)
 
 
-def _two_items(port: Port, key: Key, items: list[Item[Any]]) -> Refused:
+def _place(item: Item[Any]) -> list[tuple[int, str]]:
+    """Parts of a record come in the order in which they were made: '2' stands before '10'."""
+    return [(len(part), part) for part in item.key[1:]]
+
+
+def _item(plan: _StepPlan, key: Key, found: Found) -> Item[Any]:
+    """The item at hand. Its record is that of the first input that is a record, else of the first input."""
+    first: Item[Any] | None = None
+    collected: Item[Any] | None = None
+    for port, items in zip(plan.ports, found, strict=True):
+        if items and port.is_collect:
+            collected = collected or items[0]
+        elif items:
+            if _kind(items[0].value.__class__) is _Kind.RECORD:
+                return Item(key, (first or items[0]).value, items[0].value)
+            first = first or items[0]
+    origin = first or collected
+    return Item(key, origin.value, origin.record) if origin else Item(key, None)
+
+
+def _two_items(port: _PortPlan, key: Key, items: list[Item[Any]]) -> Refused:
     return Refused(
         f"{len(items)} items of {key_text(key)!r} arrive at the input {port.name!r}, which takes one. "
         f"Wire branches that exclude each other, or filter before."
     )
 
 
-def _fail(plan: _StepPlan, trail: Trail, call: Call, error: Exception) -> None:
-    trail.failures.append(Failure(plan.step, call.item.key, call.item.record, error))
-    _lose(plan, trail, {call.item.key})
+def _fail(plan: _StepPlan, trail: Trail, call: Call, error: Exception, key: Key) -> None:
+    trail.failures.append(Failure(plan.step, key, call.item.record, error))
+    for output in plan.outputs.values():
+        trail.lost.setdefault(output, set()).add(key)
 
 
-def _route(plan: _StepPlan, trail: Trail, call: Call, given: Given) -> None:
-    key, record = call.item.key, call.item.record
+def _route(plan: _StepPlan, trail: Trail, tally: Tally, call: Call, given: Given) -> None:
     trail.has_arrived |= not plan.wired
     for number, (name, value) in enumerate(given):
-        if isinstance(value, Suspension):
+        key = (*call.item.key, str(number)) if plan.is_iterator else call.item.key
+        kind = _kind(value.__class__)
+        if kind is _Kind.SUSPENSION:
             trail.has_arrived = True
-            trail.suspended.append(Suspended(plan.step, key, record, value))
-            continue
-        if isinstance(value, Unreadable) or name in plan.rejects:
-            _reject(plan, trail, call, value)
-            continue
-        origin = value if isinstance(value, Record) else record
-        item = Item((*key, str(number)) if plan.is_iterator else key, value, origin)
-        trail.items.setdefault(plan.outputs[name], []).append(item)
-        trail.has_arrived |= name in plan.gathered
-        trail.tallies[plan.step].given[name] = trail.tallies[plan.step].given.get(name, 0) + 1
+            trail.suspended.append(Suspended(plan.step, key, call.item.record, value))
+        elif kind is _Kind.OUTPUTS:
+            for port, one in _fields(value):
+                _give(plan, trail, tally, call, port, one, key)
+        else:
+            _give(plan, trail, tally, call, name, value, key)
 
 
-def _reject(plan: _StepPlan, trail: Trail, call: Call, value: Any) -> None:
-    trail.tallies[plan.step].failed += 1
-    column = value.column if isinstance(value, Unreadable) else None
-    _fail(plan, trail, call, Refused(value.complaint, column=column))
+def _fields(outputs: Outputs) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in outputs.__dict__.items() if value is not None]
+
+
+def _give(plan: _StepPlan, trail: Trail, tally: Tally, call: Call, port: str, value: Any, key: Key) -> None:
+    kind = _kind(value.__class__)
+    if kind is _Kind.UNREADABLE or port in plan.rejects:
+        tally.failed += 1
+        column = value.column if kind is _Kind.UNREADABLE else None
+        _fail(plan, trail, call, Refused(value.complaint, column=column), key)
+        return
+    tally.given[port] = tally.given.get(port, 0) + 1
+    if port in plan.wired:
+        item = Item(key, value, value if kind is _Kind.RECORD else call.item.record)
+        trail.items.setdefault(plan.outputs[port], []).append(item)
+        trail.has_arrived |= port in plan.handed_on

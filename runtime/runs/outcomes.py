@@ -16,7 +16,7 @@ from ...engine.plan import Stage
 from ..outbox import ARRIVED, FINAL, Mail, following
 from ..spool import encode_seeds
 from ..store import Store
-from ..work import FailedItem, Workshop
+from ..work import FailedItem, Workshop, suspended_at
 from . import rows
 
 TAKEN_AT_ONCE = 500
@@ -84,7 +84,7 @@ class Outcomes:
         return {(mail.step, mail.key): mail for mail in found}
 
     def _add_outcomes(self, items: Items, output: Endpoint, seed: Seed, mails: dict[tuple[str, str], Mail]) -> None:
-        for left in seed.items.get(Endpoint(step=output.step, port=""), ()):
+        for left in seed.items.get(suspended_at(output.step), ()):
             mail = mails.get((output.step, key_text(left.key)))
             if mail and mail.state in FINAL and (mail.state in ARRIVED) == (output.port == "sent"):
                 items.setdefault(output, []).append(Item(left.key, outcome_of(mail), left.record))
@@ -158,7 +158,7 @@ def outcome_of(mail: Mail) -> SentMail | RefusedMail:
 
 
 def _left(seed: Seed, step: str) -> list[Item[Any]]:
-    return seed.items.get(Endpoint(step=step, port=""), [])
+    return seed.items.get(suspended_at(step), [])
 
 
 def _is_final(mail: Mail | None) -> bool:

@@ -15,6 +15,11 @@ from ..spool import encode_seeds
 from .results import BuiltMail, StepCount, Worked, failed_item
 
 
+def suspended_at(step: str) -> Endpoint:
+    """Where a step that sends leaves its items until the outcome is known. No output of a flow is called so."""
+    return Endpoint.model_construct(step=step, port="")
+
+
 def has_takers(graph: Graph, step: str) -> bool:
     """Whether anything is wired to any of its outputs."""
     return any(graph.is_wired(step, port) for port in graph.ports(step).outputs)
@@ -67,7 +72,7 @@ class Trails:
         blob, bare = self.pack.add(one.value.content), one.value.changed(content=b"")
         self.worked.mails.append(BuiltMail(one.step, key_text(one.key), source, blob, bare))
         if one.step in self.awaited:
-            trail.items.setdefault(Endpoint(step=one.step, port=""), []).append(Item(one.key, one.record, one.record))
+            trail.items.setdefault(suspended_at(one.step), []).append(Item(one.key, one.record, one.record))
 
     def _finish(self) -> None:
         if self.carried:

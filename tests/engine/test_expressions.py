@@ -63,9 +63,6 @@ def complaint(source: str, **more: object) -> str:
     return caught.value.message
 
 
-# Values keep their types
-
-
 @pytest.mark.parametrize(
     ("source", "value"),
     [
@@ -139,9 +136,6 @@ def test_a_decimal_is_calculated_with_a_literal_exactly() -> None:
     assert evaluated("{{ net * 1.19 }}") == Decimal("12.0190")
     assert evaluated("{{ 0.1 + net }}") == Decimal("10.20")
     assert evaluated("{{ [net, 0.1, 1]|sum }}") == Decimal("11.20")
-
-
-# How values are shown
 
 
 @pytest.mark.parametrize(
@@ -225,9 +219,6 @@ def test_an_unknown_locale_or_time_zone_is_named() -> None:
         Templates("xx_YY")
     with pytest.raises(ConfigError, match=r"^There is no time zone 'Mars/Base'\. Write one such as 'Europe/Berlin'\.$"):
         Templates("de_DE", "Mars/Base")
-
-
-# What they say when they fail
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
@@ -323,9 +314,6 @@ def test_what_is_no_template_is_an_error_of_its_author(source: str, message: str
             read(source)
 
 
-# Names that are used
-
-
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -367,9 +355,6 @@ def test_a_name_that_is_used_is_one_that_is_asked_for() -> None:
         names = dict.fromkeys(uses(source).names, "x")
 
         assert TEMPLATES.render(source, names)
-
-
-# Fields that hold expressions
 
 
 class Reminder(BaseModel):

@@ -88,6 +88,6 @@ def counts_of(worked: Worked, *, is_first: bool) -> dict[str, Any]:
     return {"steps": steps, **({"endings": dict(worked.endings)} if is_first else {})}
 
 
-def counts_read(items: int, failures: int) -> dict[str, Any]:
-    """What is kept of the counts of what was read."""
-    return {"read": items + failures, "items": items, "unread": failures}
+def counts_read(items: int, failures: int, *, is_gather: bool) -> dict[str, Any]:
+    """What is kept of the counts of what was read. What a gather gives was read before, as other items."""
+    return {"read": 0 if is_gather else items + failures, "items": items, "unread": failures}

@@ -47,15 +47,16 @@ class Roots:
             return
         reader = Reader(self.shop, root.step, None if root.is_gather else self.run.row_limit)
         async for portion in reader.portions(self._streams(root)):
-            await self._keep_portion(stage, portion, known.get(portion.number))
+            await self._keep_portion(root, portion, known.get(portion.number))
             yield portion
-        await self._keep_portion(stage, Portion(rows.READ_TO_END), None)
+        await self._keep_portion(root, Portion(rows.READ_TO_END), None)
 
-    async def _keep_portion(self, stage: int, portion: Portion, known: rows.Chunk | None) -> None:
+    async def _keep_portion(self, root: Root, portion: Portion, known: rows.Chunk | None) -> None:
+        stage = self.outcomes.root_stage(root.step)
         if known:
             self._must_be_same(stage, portion, known)
             return
-        counts = counts_read(portion.items, len(portion.failures))
+        counts = counts_read(portion.items, len(portion.failures), is_gather=root.is_gather)
         chunk = rows.Chunk(stage, portion.number, portion.number, portion.output, counts)
 
         def keep(connection: Connection) -> None:

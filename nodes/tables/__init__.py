@@ -2,5 +2,6 @@
 
 from .delimited import ReadCSV
 from .excel import ReadExcel
+from .write import WriteExcel
 
-__all__ = ["ReadCSV", "ReadExcel"]
+__all__ = ["ReadCSV", "ReadExcel", "WriteExcel"]

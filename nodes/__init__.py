@@ -2,16 +2,20 @@
 
 from .mail import FillTemplate, SaveMail, SendSMTP
 from .pdf import EncryptPDF, FillPDF
+from .records import FilterRecords, ValidateRecords
 from .smime import EncryptSMIME, SignSMIME
-from .tables import ReadExcel
+from .tables import ReadCSV, ReadExcel
 
 __all__ = [
     "EncryptPDF",
     "EncryptSMIME",
     "FillPDF",
     "FillTemplate",
+    "FilterRecords",
+    "ReadCSV",
     "ReadExcel",
     "SaveMail",
     "SendSMTP",
     "SignSMIME",
+    "ValidateRecords",
 ]

@@ -1,0 +1,1 @@
+"""Example flows with their data: what the demo and the tests run."""

@@ -75,6 +75,7 @@ def _check_text(file: str, head: bytes) -> None:
 def _codec(wanted: str) -> str:
     try:
         "".encode(wanted)
+        codecs.getincrementaldecoder(wanted)
     except LookupError as error:
         raise ConfigError(f"There is no encoding {wanted!r}. {suggestion(wanted, COMMON)}", field="encoding") from error
     return "utf-8-sig" if codecs.lookup(wanted).name == "utf-8" else wanted

@@ -25,7 +25,12 @@ RATIO_FROM = 64 * 1024**2
 """Bytes below which the ratio is not asked: so much is read in two seconds, and never held as a whole."""
 MAX_TOKEN = 16 * 1024**2
 """Bytes of one XML tag, which the parser holds until it ends. Excel's longest tags have some hundred."""
+MAX_DIRECTORY = 4 * 1024**2
+"""Bytes of a zip's list of parts. A workbook with 1,000 pictures has 100,000."""
 CHUNK = 64 * 1024
+
+_TAIL = 70_000
+"""Bytes at the end of a zip in which its last record stands: 22, a remark of at most 65,535, and ZIP64's 76."""
 
 _ENCRYPTED = 0x1
 """The zip's flag for a part that needs a password (APPNOTE.TXT, 4.4.4)."""
@@ -66,6 +71,7 @@ class Package:
 
     def __init__(self, path: Path, file: str) -> None:
         self.file = file
+        _check_directory(path, file)
         self._zip = ZipFile(path)
         self._parts = {_plain(info.filename): info for info in self._zip.infolist()}
 
@@ -138,6 +144,19 @@ class Package:
         for _ in self.parse(name, collected, limit):
             yield from collected.found
             collected.found.clear()
+
+
+def _check_directory(path: Path, file: str) -> None:
+    """Refuses a zip whose list of parts would fill the memory before the first is opened (APPNOTE.TXT, 4.3.14-16)."""
+    with path.open("rb") as content:
+        content.seek(max(0, path.stat().st_size - _TAIL))
+        tail = content.read()
+    end = tail.rfind(b"PK\x05\x06")
+    size = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
+    if end >= 76 and tail.startswith(b"PK\x06\x07", end - 20):  # the record of a ZIP64 stands before
+        size = max(size, int.from_bytes(tail[end - 36 : end - 28], "little"))
+    if size > MAX_DIRECTORY:
+        raise damaged(file, f"its list of parts has {size:,} bytes, and no workbook needs more than {MAX_DIRECTORY:,}")
 
 
 def resolved(base: str, target: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,12 +38,14 @@ class Xlsx:
 
     def __init__(self, path: Path, file: str) -> None:
         self.file = file
-        with reading(file):
+        with reading(file), ExitStack() as opened:
             self._package = Package(path, file)
+            opened.callback(self._package.close)
             self._workbook = _main_part(self._package)
             self._relations = dict(_relations(self._package, self._workbook))
             self._is_1904 = False
             self._sheets = {one.name: one for one in self._list_sheets()}
+            opened.pop_all()
 
     def __enter__(self) -> Xlsx:
         return self

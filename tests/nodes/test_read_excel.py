@@ -513,6 +513,15 @@ class TestBombs:
 
         assert refusal(NODE, tmp_path).message.startswith("book.xlsx is damaged: ")
 
+    @pytest.mark.parametrize("is_zip64", [False, True])
+    def test_a_list_of_parts_without_end_is_refused_before_it_is_read(self, tmp_path: Path, is_zip64: bool) -> None:
+        huge, small = (2**31 - 1).to_bytes(8, "little"), (100).to_bytes(4, "little")
+        end = b"PK\x05\x06" + bytes(8) + (small if is_zip64 else huge[:4]) + bytes(6)
+        before = b"PK\x06\x06" + bytes(36) + huge + bytes(8) + b"PK\x06\x07" + bytes(16) if is_zip64 else b""
+        (tmp_path / "book.xlsx").write_bytes(b"PK\x03\x04" + bytes(100) + before + end)
+
+        assert "its list of parts has 2,147,483,647 bytes" in refusal(NODE, tmp_path).message
+
     def test_entities_that_multiply_are_refused(self, tmp_path: Path) -> None:
         bomb = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><worksheet><sheetData/></worksheet>'
         package(tmp_path / "book.xlsx", "", more={"xl/worksheets/sheet1.xml": bomb})

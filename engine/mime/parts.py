@@ -25,7 +25,7 @@ _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
 _MEDIA_TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|"[ !#-\[\]-~]*"))*')
 _CID = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_`{|}~.@-]{1,200}")
 _CID_IN_HTML = re.compile(r"(?:=\s*[\"']|\b(?:src|background)\s*=|\burl\(\s*[\"']?)\s*cid:([^\"'\s>)]+)", re.IGNORECASE)
-"""Not every `=cid:` or `(cid:`: cells hold such text (extracts of PDFs have `(cid:12)`), and their quotes are escaped."""
+"""Not every `=cid:` or `(cid:`: cells hold such text (extracts of PDFs have `(cid:12)`), but no bare quotes."""
 _OCTETS = "application/octet-stream"
 
 

@@ -4,7 +4,7 @@ from .mail import FillTemplate, SaveMail, SendSMTP
 from .pdf import EncryptPDF, FillPDF
 from .records import FilterRecords, ValidateRecords
 from .smime import EncryptSMIME, SignSMIME
-from .tables import ReadCSV, ReadExcel
+from .tables import ReadCSV, ReadExcel, WriteExcel
 
 __all__ = [
     "EncryptPDF",
@@ -18,4 +18,5 @@ __all__ = [
     "SendSMTP",
     "SignSMIME",
     "ValidateRecords",
+    "WriteExcel",
 ]

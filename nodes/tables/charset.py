@@ -29,7 +29,8 @@ _WESTERN = {"cp1252": 1.2, "cp850": 1.0, "mac-roman": 1.0}
 `á` of its is the `ß` of DOS."""
 _UMLAUTS = frozenset("äöüÄÖÜß")
 _LETTERS = frozenset("éèêëàâáãåæçîïíìñôóòõøœùúûÿÉÈÊËÀÂÁÃÅÆÇÎÏÍÑÔÓÒÕØŒÙÚÛ")
-_SIGNS = frozenset("€§°²³µ·–—‘’‚“”„«»…•´™®© ½¼¾£")
+_SIGNS = frozenset("€§°²³µ·–—‘’‚“”„«»…•´™®© ½¼¾£ŠšŽžŸ")
+"""With letters that are rarer than the umlauts which old Macs have in their places."""
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _WORKBOOKS = (b"PK\x03\x04", bytes.fromhex("D0CF11E0A1B11AE1"))
 _UTF8_LETTER = re.compile(rb"\xc3[\x80-\xbf]|\xe2\x80[\x93-\xa6]|\xe2\x82\xac")

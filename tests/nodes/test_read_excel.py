@@ -103,9 +103,14 @@ class TestTypes:
     def test_rich_text_is_joined_and_its_reading_aid_left_out(self, tmp_path: Path) -> None:
         text = "<si><r><t>Mül</t></r><r><rPr><b/></rPr><t>ler</t></r><rPh sb='0' eb='1'><t>myu</t></rPh></si>"
         sheet = "<sheetData><row r='1'><c r='A1' t='s'><v>0</v></c></row><row r='2'><c r='A2' t='s'><v>0</v></c></row>"
-        package(tmp_path / "book.xlsx", sheet + "</sheetData>", strings=text)
+        own = (
+            "<row r='3'><c r='A3' t='inlineStr'><is>"
+            + text.removeprefix("<si>").removesuffix("</si>")
+            + "</is></c></row>"
+        )
+        package(tmp_path / "book.xlsx", sheet + own + "</sheetData>", strings=text)
 
-        assert values(NODE, tmp_path) == [["Müller"]]
+        assert values(NODE, tmp_path) == [["Müller"], ["Müller"]]
 
     def test_a_workbook_of_an_old_mac_counts_its_days_from_1904(self, tmp_path: Path) -> None:
         styles = "<cellXfs count='2'><xf numFmtId='0'/><xf numFmtId='14'/></cellXfs>"

@@ -51,7 +51,7 @@ class PostOffice:
         self.logins.clear()
         self.connections = 0
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - their name
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content, sender = envelope.content, envelope.mail_from
         assert isinstance(content, bytes)
         self.mails.append(Kept(sender or "", tuple(envelope.rcpt_tos), content, tuple(envelope.mail_options)))

@@ -45,7 +45,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, *words: str | Path, secret: str | None = None, **environment: str) -> Ended:
-        """Runs it to its end. It may neither fail with a traceback nor warn of our own mistakes, whatever it was given."""
+        """Runs it to its end. Whatever it was given, it may not show a traceback or a warning of Python's."""
         with self.started(*words, secret=secret, **environment) as process:
             try:
                 out, err = process.communicate(timeout=SECONDS)

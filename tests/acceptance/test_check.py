@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,11 @@ def broken_in_eight_ways(folder: Path) -> Path:
 
 EXPECTED = {
     "missing-column": ("nearly", "needs the column 'frist_name'", "Did you mean 'first_name'?"),
-    "no-common-origin": ("joined", "'record' descends from 'others', 'attachments' from 'read'", "wire both from the same source"),
+    "no-common-origin": (
+        "joined",
+        "'record' descends from 'others', 'attachments' from 'read'",
+        "wire both from the same source",
+    ),
     "type-mismatch": ("wrong", "carries Record, but 'message' takes Message or SealedMessage", "Put a node between"),
     "cycle": ("again", "again -> lock -> again", "remove one of these wires"),
     "unknown-node": ("novel", "There is no node 'EncryptPdf'", "Did you mean 'EncryptPDF'?"),
@@ -148,7 +153,7 @@ class TestSensitive:
             "send": ("SendSMTP", {"account": "office"}),
         }
         way = ("form", *between, "mail")
-        attached = zip(way, way[1:], strict=False)
+        attached = pairwise(way)
         wires = [f"{one}.document > {next}.{'attachments' if next == 'mail' else 'document'}" for one, next in attached]
         kept = {id: step for id, step in steps.items() if id != "lock" or id in between}
         records = ["read.records > form.record", "read.records > mail.record", "mail.message > send.message"]

@@ -191,18 +191,23 @@ def _type_problem(graph: Graph, wire: Wire) -> Problem | None:
 
 def _find_unwired(graph: Graph) -> None:
     wired = {wire.target for wire in graph.flow.wires}
+    astray = Counter(end.step for end in wired if not _has_input(graph, end))
     for step, node in graph.classes.items():
         inputs = node.ports.inputs
-        open_ports = [
-            port for name, port in inputs.items() if Endpoint.model_construct(step=step, port=name) not in wired
-        ]
-        if open_ports and len(open_ports) == len(inputs) and not any(port.is_required for port in open_ports):
-            graph.problems.append(_nothing_wired(step, open_ports))
-            graph.partial.add(step)
-        for port in open_ports:
-            if port.is_required:
-                graph.problems.append(_unwired(step, port))
-                graph.partial.add(step)
+        ends = {name: Endpoint.model_construct(step=step, port=name) for name in inputs}
+        loose = [port for name, port in inputs.items() if ends[name] not in wired]
+        needed = [port for port in loose if port.is_required]
+        if len(needed) > astray[step]:  # else a wire to a wrong name is the cause, and told
+            graph.problems += (_unwired(step, port) for port in needed)
+        elif loose and len(loose) == len(inputs) and not astray[step]:
+            graph.problems.append(_nothing_wired(step, loose))
+        else:
+            continue
+        graph.partial.add(step)
+
+
+def _has_input(graph: Graph, end: Endpoint) -> bool:
+    return end.step not in graph.classes or end.port in graph.ports(end.step).inputs
 
 
 def _unwired(step: str, port: Port) -> Problem:

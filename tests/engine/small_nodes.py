@@ -224,6 +224,27 @@ class Send(SmallNode):
         return Letter(text=made.text, fate=self.chance(ctx))
 
 
+class Told(Outputs):
+    row: Row | None = None
+    thing: Thing | None = None
+
+
+class Tell(SmallNode):
+    title = "Tell"
+
+    def run(self, row: Row, ctx: Context) -> Told | None:
+        made = self.made(ctx, row)
+        return Told(row=row, thing=made) if self.chance(ctx) % 3 else None
+
+
+class Idle(SmallNode):
+    title = "Idle"
+
+    def run(self, ctx: Context, one: Any | None = None, other: Row | None = None) -> Thing | None:
+        made = self.made(ctx, one, other)
+        return made if self.chance(ctx) % 5 else None
+
+
 class Total(SmallNode):
     title = "Total"
 
@@ -252,7 +273,7 @@ STEPS: dict[str, type[SmallNode]] = {
     one.__name__: one
     for one in (
         Change, Enrich, Sift, Choose, Judge, Split, SplitRows, SplitAndSift, Pair, Complete, Bundle, Attach, Merge,
-        Send, Total, Sort, Report,
+        Send, Tell, Idle, Total, Sort, Report,
     )
 }  # fmt: skip
 CLASSES: dict[str, type[Node]] = {**SOURCES, **STEPS}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...engine import ConfigError
+from ..loop import run
 from ..workspace import Workspace
 
 T = TypeVar("T")
@@ -73,4 +73,4 @@ def in_workspace(folder: Path, work: Callable[[Workspace], Awaitable[T]]) -> T:
         with Workspace(folder) as workspace:
             return await work(workspace)
 
-    return asyncio.run(whole())
+    return run(whole())

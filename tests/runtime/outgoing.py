@@ -91,3 +91,8 @@ def office(folder: Path) -> Iterator[Office]:
         blobs = Blobs(folder / "blobs")
         yield Office(store, blobs)
         blobs.close()
+
+
+def on_disk(folder: Path) -> bytes:
+    """All bytes of all files."""
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())

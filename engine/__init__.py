@@ -10,6 +10,7 @@ from .outgoing import Delivered, Outgoing
 from .ports import Arity, Outputs, Port, Ports, Reject, Suspension
 from .values import (
     PROBLEM,
+    PROBLEM_COLUMNS,
     Document,
     InlineImage,
     Letterhead,
@@ -27,6 +28,7 @@ from .values import (
 
 __all__ = [
     "PROBLEM",
+    "PROBLEM_COLUMNS",
     "Arity",
     "Category",
     "Column",

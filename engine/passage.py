@@ -394,8 +394,7 @@ def _give(plan: _StepPlan, trail: Trail, tally: Tally, call: Call, port: str, va
     kind = _kind(value.__class__)
     if kind is _Kind.UNREADABLE or port in plan.rejects:
         tally.failed += 1
-        column = value.column if kind is _Kind.UNREADABLE else None
-        _fail(plan, trail, call, Refused(value.complaint, column=column), key)
+        _fail(plan, trail, call, Refused(value.complaint, column=value.blamed), key)
         return
     tally.given[port] = tally.given.get(port, 0) + 1
     if port in plan.wired:

@@ -17,6 +17,8 @@ Scalar = str | bool | int | float | Decimal | datetime | date | time | None
 
 PROBLEM = "problem"
 """The column in which a record that is not in order says why."""
+PROBLEM_COLUMNS = "problem_columns"
+"""The column in which such a record names the columns at fault."""
 
 
 class Value(BaseModel):
@@ -34,6 +36,11 @@ class Value(BaseModel):
     def complaint(self) -> str:
         """Why it is not in order, when a step put it out as such."""
         return "It was put out as not in order."
+
+    @property
+    def blamed(self) -> str | None:
+        """The one column that is at fault, when it can be told."""
+        return None
 
     def changed(self, **fields: Any) -> Self:  # the fields are this model's own, checked by the caller's types
         """A copy with these fields replaced."""
@@ -77,6 +84,11 @@ class Record(Value):
     def complaint(self) -> str:
         return str(self.values.get(PROBLEM) or super().complaint)
 
+    @property
+    def blamed(self) -> str | None:
+        named = str(self.values.get(PROBLEM_COLUMNS))
+        return named if named in self.values else None
+
     def with_values(self, **values: Scalar) -> Self:
         """This record with columns replaced or added."""
         return self.changed(values={**self.values, **values})
@@ -93,6 +105,10 @@ class Unreadable(Value):
     @property
     def complaint(self) -> str:
         return self.message
+
+    @property
+    def blamed(self) -> str | None:
+        return self.column
 
 
 class Document(Value):

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ...engine import (
     PROBLEM,
+    PROBLEM_COLUMNS,
     Category,
     Column,
     Columns,
@@ -30,9 +31,6 @@ from ...engine import (
 from .checks import ColumnCheck, column_check
 from .rules import Kind, Rule, flaws_of
 from .window import today
-
-PROBLEM_COLUMNS = "problem_columns"
-"""The column in which a record that is not in order names the columns at fault."""
 
 COLUMN_TYPES: Mapping[Kind, ColumnType] = {
     Kind.TEXT: ColumnType.TEXT,

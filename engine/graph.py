@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import networkx as nx
 
-from .errors import suggestion
 from .flow import Endpoint, Flow, Wire
 from .node import Node
 from .ports import Arity, Port, Ports
-from .problem import Problem
+from .problem import Hints, Problem
 
 NodeClasses = Mapping[str, type[Node]]
 
@@ -85,7 +84,7 @@ def build_graph(flow: Flow, classes: NodeClasses) -> Graph:
     """The graph of all steps that are on; what does not fit is left out and told in `problems`."""
     graph = Graph(flow)
     off = _steps_off(flow)
-    hints = _Hints()
+    hints = Hints()
     for step_id, step in flow.steps.items():
         if step_id in off:
             continue
@@ -99,17 +98,6 @@ def build_graph(flow: Flow, classes: NodeClasses) -> Graph:
     for step_id in graph.order:
         _trace(graph, step_id)
     return graph
-
-
-class _Hints:
-    """Suggestions, for as many names as somebody may read: each costs a look at all names that there are."""
-
-    def __init__(self, left: int = 50) -> None:
-        self.left = left
-
-    def of(self, name: str, known: Collection[str]) -> str:
-        self.left -= 1
-        return f" {suggestion(name, known)}" if self.left >= 0 else ""
 
 
 def _steps_off(flow: Flow) -> set[str]:
@@ -136,7 +124,7 @@ def _unknown_node(step_id: str, node: str, hint: str) -> Problem:
     )  # fmt: skip
 
 
-def _connect(graph: Graph, off: set[str], hints: _Hints) -> None:
+def _connect(graph: Graph, off: set[str], hints: Hints) -> None:
     told: set[str] = set()
     for wire in graph.flow.wires:
         ends = {wire.source.step, wire.target.step}
@@ -154,7 +142,7 @@ def _connect(graph: Graph, off: set[str], hints: _Hints) -> None:
             graph.takers.setdefault(wire.source, []).append(wire.target)
 
 
-def _unknown_step(graph: Graph, wire: Wire, told: set[str], hints: _Hints) -> Problem | None:
+def _unknown_step(graph: Graph, wire: Wire, told: set[str], hints: Hints) -> Problem | None:
     """A step that is missing is told with the first of its wires."""
     for end in (wire.source, wire.target):
         if end.step not in graph.flow.steps and end.step not in told:
@@ -164,7 +152,7 @@ def _unknown_step(graph: Graph, wire: Wire, told: set[str], hints: _Hints) -> Pr
     return None
 
 
-def _port_problem(graph: Graph, wire: Wire, hints: _Hints) -> Problem | None:
+def _port_problem(graph: Graph, wire: Wire, hints: Hints) -> Problem | None:
     for end, kind in ((wire.source, "output"), (wire.target, "input")):
         if end.step not in graph.classes:
             continue

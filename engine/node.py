@@ -83,7 +83,8 @@ class Node(BaseModel):
     leaves: ClassVar[bool] = False
     """Its input leaves to a mail server or a file: sensitive input is refused."""
     declares_needs: ClassVar[bool] = False
-    """`needs` and the expressions name every column it uses. Otherwise a record port counts as using all."""
+    """`needs` and the expressions name every column it uses. Otherwise it counts as using all that it can see: by a
+    port that takes records or gathers, or by the context."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -94,7 +95,11 @@ class Node(BaseModel):
                 raise TypeError(f"{cls.__name__} has no title. Write 'title = \"…\"'.")
 
     def columns(self, resources: Resources, incoming: Columns) -> Mapping[str, Columns]:
-        """The columns of the records that each output delivers; an output left out keeps the incoming ones.
+        """The columns of the records that each output delivers. What was sensitive stays so.
+
+        An output left out keeps the incoming ones. Where its records are new (of a source, a gather, a 1:n step, or
+        made of several inputs) nobody can tell them then: no column is missing there, and any may be sensitive.
+        A gather's incoming columns are those that all it takes have in common.
 
         Raises:
             ConfigError: they can't be told, because a file is missing or damaged, say.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
+from .errors import suggestion
 from .values import Value
 
 Code = Literal[
@@ -26,3 +28,15 @@ class Problem(Value):
     def __str__(self) -> str:
         where = f"step {self.step!r}: " if self.step and repr(self.step) not in self.message else ""
         return f"{where}{self.message}"
+
+
+class Hints:
+    """Suggestions for unknown names, as many as somebody may read: each costs a look at all names that there are."""
+
+    def __init__(self, left: int = 100) -> None:
+        self.left = left
+
+    def of(self, name: str, known: Collection[str]) -> str:
+        """The sentence to append, with a space before it; nothing when enough was suggested."""
+        self.left -= 1
+        return f" {suggestion(name, known)}" if self.left >= 0 else ""

@@ -2,44 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .binding import expressions_of
-from .columns import ColumnCheck
-from .expressions import uses
+from jinja2 import Environment, nodes
+
+from .columns import ColumnCheck, Used
+from .expressions import Facet
 from .flow import Endpoint
 from .graph import Graph
-from .node import Column, Columns, Node
+from .node import Node
+from .ports import Arity, Port
 from .problem import Problem
 from .values import Record, Value
 
-Path = tuple[str, ...]
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How something sensitive came here: the last place, and the way before."""
+
+    place: str
+    before: Way | None = None
+
+    def to(self, step: str) -> Way:
+        return self if self.place == step else Way(step, self)
+
+    def __str__(self) -> str:
+        places, way = [self.place], self
+        while way.before:
+            way = way.before
+            places.append(way.place)
+        places.reverse()
+        return " -> ".join(places if len(places) <= 12 else [*places[:6], "…", *places[-5:]])
 
 
-@dataclass
+@dataclass(slots=True)
 class Marks:
-    """What of an output is sensitive, each with the way that it came, from its origin on."""
+    """What of an output is sensitive, each with the way that it came."""
 
-    content: Path | None = None
+    content: Way | None = None
     """What a lock covers."""
-    label: Path | None = None
+    label: Way | None = None
     """What stays readable outside of a lock: a subject, a file name."""
 
-    def worst(self) -> Path | None:
-        return self.label or self.content
+    def add(self, content: Way | None, label: Way | None) -> None:
+        self.content, self.label = self.content or content, self.label or label
 
 
 @dataclass
 class _Walk:
     graph: Graph
-    nodes: dict[str, Node]
+    nodes: Mapping[str, Node]
     columns: ColumnCheck
     marks: dict[Endpoint, Marks] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
-def sensitive_problems(graph: Graph, nodes: dict[str, Node], columns: ColumnCheck) -> list[Problem]:
+def sensitive_problems(graph: Graph, nodes: Mapping[str, Node], columns: ColumnCheck) -> list[Problem]:
     """A problem for each way on which something sensitive can leave in clear."""
     walk = _Walk(graph, nodes, columns)
     for step in graph.order:
@@ -49,85 +68,114 @@ def sensitive_problems(graph: Graph, nodes: dict[str, Node], columns: ColumnChec
 
 
 def _pass(walk: _Walk, step: str, node: Node) -> None:
-    built = _built(walk, step, node)
-    if node.leaves and (path := built.worst()):
-        walk.problems.append(_problem(step, (*path, step), is_label=built.label is not None))
-        built = Marks()  # told once
-    if node.makes_sensitive():
-        built.content = built.content or (f"'{step}' is marked sensitive",)
-    if node.locks:
-        built.content = None
-    for output in walk.graph.ports(step).outputs:
-        walk.marks[Endpoint(step=step, port=output)] = Marks(_on(built.content, step), _on(built.label, step))
+    built = _built_from_columns(walk, step, node)
+    if node.leaves:
+        for _, marks in _arriving(walk, step):
+            built.add(marks.content, marks.label)
+        if way := built.label or built.content:
+            walk.problems.append(_problem(step, way.to(step), is_label=built.label is not None))
+        return  # told once
+    for name, port in walk.graph.ports(step).outputs.items():
+        marks = _made(walk, step, node, port, built)
+        walk.marks[Endpoint.model_construct(step=step, port=name)] = Marks(
+            marks.content and marks.content.to(step), marks.label and marks.label.to(step)
+        )
 
 
-def _on(path: Path | None, step: str) -> Path | None:
-    return (*path, step) if path and step not in path else path
-
-
-def _built(walk: _Walk, step: str, node: Node) -> Marks:
-    """The marks of what the step makes, before it locks."""
-    built = Marks()
-    names = {_port_name(one) for port in walk.graph.ports(step).outputs.values() for one in port.types}
-    for port, sources in walk.graph.feeds.get(step, {}).items():
+def _arriving(walk: _Walk, step: str) -> Iterator[tuple[Port, Marks]]:
+    for name, sources in walk.graph.feeds.get(step, {}).items():
         for source in sources:
-            types = walk.graph.ports(step).inputs[port].types
-            stays = node.leaves or any(issubclass(one, Value) and _port_name(one) in names for one in types)
-            _take(built, walk.marks.get(source, Marks()), label_stays=stays)
-    seen = walk.columns.seen.get(step) or {}
-    for need in walk.columns.needs.get(step, ()):
-        column = seen.get(need.column)
-        if column and column.is_sensitive and need.facet in ("content", "label"):
-            path = _origin(walk.graph.joins[step].root, column)
-            built.content = built.content or (path if need.facet == "content" else None)
-            built.label = built.label or (path if need.facet == "label" else None)
-    if _uses_all(walk, step, node):
-        for root, column in _all_columns(walk, step, seen):
-            if column.is_sensitive:
-                built.content = built.content or _origin(root, column)
+            yield walk.graph.ports(step).inputs[name], walk.marks.get(source, Marks())
+
+
+def _made(walk: _Walk, step: str, node: Node, port: Port, built: Marks) -> Marks:
+    """What is sensitive of one output. The columns of records carry their marks themselves."""
+    is_record = Record in port.types
+    made = Marks() if is_record else Marks(built.content, built.label)
+    for taken, marks in _arriving(walk, step):
+        if _kinds(taken) & _kinds(port):
+            made.add(marks.content, marks.label)
+        else:  # the file name of a document is content of the mail that it is attached to
+            made.add(marks.content or marks.label, None)
+    output = Endpoint.model_construct(step=step, port=port.name)
+    if node.makes_sensitive() and not (is_record and walk.columns.delivered.get(output)):
+        made.add(Way(f"'{step}' is marked sensitive"), None)
+    if node.locks and (is_record or not port.is_reject):
+        made.content = None
+    return made
+
+
+def _kinds(port: Port) -> set[str]:
+    return {str(getattr(one, "port_name", one.__name__)) for one in port.types if issubclass(one, Value)}
+
+
+def _built_from_columns(walk: _Walk, step: str, node: Node) -> Marks:
+    built = Marks()
+    own, reaching = walk.columns.sensitive_at(step, own_stream=True), walk.columns.sensitive_at(step)
+    is_veiled = any(walk.columns.delivered.get(source) is None for source in walk.graph.sources(step))
+    for need in walk.columns.needs[step]:
+        _add(built, Facet(need.facet), _column(reaching, reaching if is_veiled else {need.column}))
+    for used in walk.columns.expressions[step]:
+        if used.uses.is_open:
+            _add(built, used.facet, _column(own, own))
+        _add_inputs(walk, step, used, built)
+    if node.uses_any_column() and _can_see_columns(walk, step):
+        _add(built, Facet.CONTENT, _column(reaching, reaching))
     return built
 
 
-def _take(built: Marks, marks: Marks, *, label_stays: bool) -> None:
-    """A document's file name becomes content of the mail that it is attached to; among equals, and where it leaves,
-    it stays a label."""
-    built.content = built.content or marks.content or (None if label_stays else marks.label)
-    built.label = built.label or (marks.label if label_stays else None)
+def _add(built: Marks, facet: Facet, way: Way | None) -> None:
+    built.add(way if facet is Facet.CONTENT else None, way if facet is Facet.LABEL else None)
 
 
-def _port_name(value: type) -> str:
-    return str(getattr(value, "port_name", value.__name__))
+def _column(origins: Mapping[str, str], names: Collection[str]) -> Way | None:
+    name = next((one for one in origins if one in names), None)
+    return None if name is None else Way(f"column '{name}' of '{origins[name]}'")
 
 
-def _uses_all(walk: _Walk, step: str, node: Node) -> bool:
-    """Whether any column may be in what it makes: it takes records whole, or says `record` in an expression."""
-    if any(uses(one.source).is_open for _, one in expressions_of(node)):
-        return True
-    if not node.uses_any_column():
-        return False
+def _can_see_columns(walk: _Walk, step: str) -> bool:
+    """Records whole, items with their records, or the context, which lends the record."""
     ports = walk.graph.ports(step)
-    takes = any(Record in port.types for port in ports.inputs.values())
-    gives = any(Record in port.types for port in ports.outputs.values())
-    return takes and (node.leaves or not gives)
+    is_seen = any(
+        port.arity is Arity.STREAM or any(issubclass(Record, one) or issubclass(one, Record) for one in port.types)
+        for port in ports.inputs.values()
+    )
+    return is_seen or ports.takes_context
 
 
-def _all_columns(walk: _Walk, step: str, seen: Columns) -> Iterator[tuple[str, Column]]:
-    """Those of the expressions' record, and of everything that a gather takes, each with its source."""
-    yield from ((walk.graph.joins[step].root, column) for column in seen.values())
-    for sources in walk.graph.feeds.get(step, {}).values():
-        for source in sources:
-            delivered = walk.columns.delivered.get(source) or {}
-            yield from ((walk.graph.lineage(source).root, column) for column in delivered.values())
+def _add_inputs(walk: _Walk, step: str, used: Used, built: Marks) -> None:
+    """What an expression takes from the step's own inputs: `{{ document.name }}`."""
+    feeds = walk.graph.feeds.get(step, {})
+    for name in sorted(used.uses.names & feeds.keys()):
+        is_name_only = _parts(used.expression.source, name) <= {"name", "media_type"}
+        for source in feeds[name]:
+            marks, origins = walk.marks.get(source, Marks()), walk.columns.sensitive.get(source, {})
+            is_record = Record in walk.graph.ports(source.step).outputs[source.port].types
+            if is_record:
+                _add(built, used.facet, _column(origins, origins))
+            _add(built, used.facet, marks.label if is_name_only and not is_record else marks.content or marks.label)
 
 
-def _origin(root: str, column: Column) -> Path:
-    return (f"column '{column.name}' of '{root}'",)
+_PARSER = Environment(autoescape=True)
 
 
-def _problem(step: str, path: Path, *, is_label: bool) -> Problem:
+def _parts(source: str, name: str) -> set[str]:
+    """The attributes of an input that an expression uses; '' is the whole."""
+    tree = _PARSER.parse(source)
+    whole = sum(1 for one in tree.find_all(nodes.Name) if one.name == name)
+    parts = [one.attr for one in tree.find_all(nodes.Getattr) if _is_name(one.node, name)]
+    return {*parts, *([""] if whole > len(parts) else [])}
+
+
+def _is_name(expression: nodes.Expr, name: str) -> bool:
+    """Of an input, or of one of the items that it collects: `attachments[0]`."""
+    if isinstance(expression, nodes.Getitem):
+        expression = expression.node
+    return isinstance(expression, nodes.Name) and expression.name == name
+
+
+def _problem(step: str, way: Way, *, is_label: bool) -> Problem:
     what = "as a subject or file name, which no lock covers" if is_label else "in clear"
     move = "Leave it out of the name or subject" if is_label else "Put EncryptPDF or EncryptSMIME before it"
-    text = (
-        f"Something sensitive could leave at step {step!r} {what}: {' -> '.join(path)}. {move}, or take the mark away."
-    )
+    text = f"Something sensitive could leave at step {step!r} {what}: {way}. {move}, or take the mark away."
     return Problem(code="sensitive-in-clear", step=step, message=text)

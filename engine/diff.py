@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -33,7 +34,7 @@ def diff(before: Flow, after: Flow) -> list[Change]:
 
 
 def _whole(before: Flow, after: Flow) -> Iterator[Change]:
-    kept = {"name", "description", "inputs", "settings"}
+    kept = {"id", "name", "description", "inputs", "settings"}
     yield from _compare("", before.model_dump(mode="json", include=kept), after.model_dump(mode="json", include=kept))
 
 
@@ -57,10 +58,9 @@ def _step(path: str, before: Step, after: Step) -> Iterator[Change]:
 
 
 def _compare(path: str, before: object, after: object) -> Iterator[Change]:
-    if before == after and type(before) is type(after):
-        return
     if not (isinstance(before, dict) and isinstance(after, dict)):
-        yield Change(kind="changed", path=path, before=before, after=after)
+        if json.dumps(before, sort_keys=True) != json.dumps(after, sort_keys=True):  # 1, 1.0 and true are three values
+            yield Change(kind="changed", path=path, before=before, after=after)
         return
     for name in sorted(before.keys() | after.keys()):
         inner = f"{path}.{name}".lstrip(".")

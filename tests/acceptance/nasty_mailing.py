@@ -144,10 +144,16 @@ def _save_flow(folder: Path) -> None:
     source = {
         "file": "{{ inputs.list }}", "sheet": "Kunden & Söhne", "key": "number", "sensitive": ["iban", "pdf_password"],
     }  # fmt: skip
+    rules = {
+        "email": {"required": True, "type": "email"}, "amount": {"required": True, "type": "number", "unit": "€"},
+        "due": {"required": True, "type": "date", "formats": ["dd.MM.yyyy"]},
+        "pdf_password": {"required": True, "trim": False, "secret": True, "min_length": 8},
+    }  # fmt: skip
     save_flow(
         folder,
         {
             "read": ("ReadExcel", source),
+            "check": ("ValidateRecords", {"rules": rules}),
             "form": ("FillPDF", {"form": "Formular für Rechnungen.pdf", "fields": fields, "name": name}),
             "lock": ("EncryptPDF", {"password": "{{ pdf_password }}"}),
             "mail": ("FillTemplate", {**letter, "subject": SUBJECT}),
@@ -158,13 +164,14 @@ def _save_flow(folder: Path) -> None:
             "encrypt": ("EncryptSMIME", {"folder": "Zertifikate der Kunden"}),
             "post": ("SendSMTP", {"account": "office", "envelope_sender": BOUNCES}),
         },
-        """read.records > form.record
+        """read.records > check.record
+           check.good > form.record
            form.document > lock.document
-           read.records > mail.record
+           check.good > mail.record
            lock.document > mail.attachments
            mail.message > sign.message
            sign.message > send.message
-           read.records > letter.record
+           check.good > letter.record
            lock.document > letter.attachments
            letter.message > seal.message
            seal.message > encrypt.message

@@ -1,53 +1,69 @@
-"""Finds nodes by entry point: ours, and those of any installed package, in the same way."""
+"""Finds nodes by entry point: ours, and those of any installed package, in the same way.
+
+    [project.entry-points."postwerk.nodes"]
+    Shout = "acme.nodes:Shout"
+
+The name is the node's. A node's module is imported when a flow needs it, and not before.
+"""
 
 from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from ..engine import ConfigError, Node
+from ..engine import Node
 
 GROUP = "postwerk.nodes"
+OURS = "postwerk"
 
 log = logging.getLogger(__name__)
 
 
+class Catalogue(Mapping[str, type[Node]]):
+    """Every installed node by its name. One that can't be imported is told in the log, and counts as missing."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, EntryPoint] = {}
+        self._loaded: dict[str, type[Node] | None] = {}
+        for entry in sorted(entry_points(group=GROUP), key=_ours_first):
+            if self._entries.setdefault(entry.name, entry).value != entry.value:
+                log.warning("The node %s of %s is left out: that name is taken.", entry.name, entry.value)
+
+    def __getitem__(self, name: str) -> type[Node]:
+        if name not in self._loaded:
+            self._loaded[name] = _load(self._entries[name])
+        node = self._loaded[name]
+        if node is None:
+            raise KeyError(name)
+        return node
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._entries if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 @cache
-def node_classes() -> dict[str, type[Node]]:
-    """Every node by its name: all public Node classes of the modules named by entry points.
-
-    A package that can't be imported is told in the log and left out; its nodes show as missing.
-    """
-    found: dict[str, type[Node]] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda one: (one.name != "builtin", one.name)):
-        for name, node in _nodes(entry).items():
-            if found.setdefault(name, node) is not node:
-                log.warning(
-                    "The node %s of %s is left out: %s has that name.", name, entry.value, found[name].__module__
-                )
-    return found
+def node_classes() -> Catalogue:
+    """The nodes that were installed when it was first asked for."""
+    return Catalogue()
 
 
-def node_class(name: str) -> type[Node]:
-    """Raises ConfigError when there is no such node."""
+def _ours_first(entry: EntryPoint) -> tuple[bool, str, str]:
+    return (entry.dist is None or entry.dist.name != OURS, entry.name, entry.value)
+
+
+def _load(entry: EntryPoint) -> type[Node] | None:
     try:
-        return node_classes()[name]
-    except KeyError:
-        raise ConfigError(f"There is no node {name!r}. Is its package installed?") from None
-
-
-def _nodes(entry: EntryPoint) -> dict[str, type[Node]]:
-    try:
-        module = entry.load()
+        node = entry.load()
     except Exception:  # a broken package of somebody else's must not stop the program
-        log.exception("The nodes of %s can't be loaded.", entry.value)
-        return {}
-    names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
-    members = ((name, getattr(module, name)) for name in names)
-    return {name: one for name, one in members if _is_node(one)}
-
-
-def _is_node(member: object) -> bool:
-    return inspect.isclass(member) and issubclass(member, Node) and member is not Node and hasattr(member, "ports")
+        log.exception("The node %s can't be imported from %s.", entry.name, entry.value)
+        return None
+    if inspect.isclass(node) and issubclass(node, Node) and hasattr(node, "ports"):
+        return node
+    log.error("The entry point %s leads to %s, which is no node. Let it lead to a Node class.", entry.name, entry.value)
+    return None

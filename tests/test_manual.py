@@ -12,7 +12,7 @@ from postwerk.runtime.manual import page
 from postwerk.runtime.plugins import node_classes
 
 PAGES = Path(__file__).parent.parent / "docs" / "nodes"
-BUILT_IN = {name: node for name, node in node_classes().items() if node.__module__.startswith("postwerk.nodes")}
+BUILT_IN = {name: node for name, node in node_classes().items() if node.__module__.startswith("postwerk.nodes.")}
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))

@@ -92,7 +92,7 @@ class Crew:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__, "postwerk.nodes"])
+        context.set_forkserver_preload([__name__, *sorted(self._shop.modules)])
         pool = ProcessPoolExecutor(self.size, context, initializer=_begin, initargs=(self._setup,))
         pool.submit(os.getpid).result()
         self._pool = pool

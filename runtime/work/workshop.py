@@ -58,6 +58,11 @@ class Workshop:
         self.binders = {step: Binder.of(node, self.templates) for step, node in self.nodes.items()}
         self.passages = {stage.number: Passage(self.graph, stage) for stage in self.plan.stages}
 
+    @property
+    def modules(self) -> set[str]:
+        """The modules of the flow's nodes."""
+        return {node_class.__module__ for node_class in self.graph.classes.values()}
+
     @cached_property
     def known(self) -> dict[str, Any]:
         ports = [self.graph.ports(step) for step in self.graph.order]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ...engine import ConfigError
+from ...engine.certificates import read_certificate
 from ..keyfiles import IdentityFacts, describe, load_identity
 from ..workspace import Workspace
-from .terminal import HERE, JsonOption, WorkspaceOption, ask_secret, in_workspace, out, say_json, say_table
+from .terminal import HERE, JsonOption, WorkspaceOption, ask_secret, in_workspace, out, say_error, say_json, say_table
 
 app = typer.Typer(no_args_is_help=True, help="S/MIME certificates with their private keys.")
 
@@ -32,6 +34,9 @@ def add(
     in_workspace(workspace, lambda opened: opened.identities.add(identity))
     facts = describe(identity)
     out.print(f"{name}: {', '.join(facts.addresses)}, valid until {facts.not_after:%Y-%m-%d}", markup=False)
+    certificate = read_certificate(identity.certificate)
+    if objection := certificate.date_objection(datetime.now(UTC)) or certificate.signing_objection:
+        say_error(f"It can't sign: its certificate {certificate.label} {objection}. Steps that sign will refuse it.")
 
 
 @app.command("list")

@@ -27,6 +27,8 @@ WorkspaceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 HERE = Path()
+INTERRUPTED = 130
+"""The exit code of a program that the keyboard stopped, as shells have it."""
 
 
 def say_json(content: Any) -> None:
@@ -67,10 +69,16 @@ def ask_secret(question: str, *, is_optional: bool = False) -> str | None:
 
 
 def in_workspace(folder: Path, work: Callable[[Workspace], Awaitable[T]]) -> T:
-    """What an async function makes of an open workspace."""
+    """What an async function makes of an open workspace. Stopped by the keyboard, it says how to go on."""
 
     async def whole() -> T:
         with Workspace(folder) as workspace:
             return await work(workspace)
 
-    return run(whole())
+    try:
+        return run(whole())
+    except KeyboardInterrupt:  # typer would end the program without a word
+        say_error(
+            "Interrupted. What was done is kept; 'postwerk runs list' shows the run, 'postwerk runs resume ID' goes on."
+        )
+        raise typer.Exit(INTERRUPTED) from None

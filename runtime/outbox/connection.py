@@ -313,7 +313,7 @@ def _opening_error(account: Account, error: Exception) -> OpeningError:
     cause = _cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return OpeningError(
-            f"The certificate of {where} can't be trusted: {cause.verify_message}. "
+            f"The certificate of {where} can't be trusted: {cause.verify_message.rstrip('.')}. "
             "Check the host name; or have the certificate's authority installed on this machine."
         )
     if isinstance(cause, ssl.SSLError):

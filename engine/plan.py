@@ -65,14 +65,15 @@ class Plan:
 
 def make_plan(graph: Graph) -> Plan:
     """The plan of a graph without problems. Done in the order of their numbers, stages find all that they need."""
-    circles = _circles(graph)
-    groups: dict[tuple[str, int], list[str]] = {}
+    circles, behind = _circles(graph), _behind_suspension(graph)
+    groups: dict[tuple[int, bool, int, int], list[str]] = {}
+    rank = {step: place for place, step in enumerate(graph.order)}
     for step, level in _levels(graph, circles).items():
         if not _is_root(graph, step):
-            groups.setdefault((graph.joins[step].root, level), []).append(step)
-    rank = {step: place for place, step in enumerate(graph.order)}
-    ordered = sorted(groups, key=lambda group: (circles[group[0]], group[1], rank[group[0]]))
-    return Plan(tuple(_roots(graph)), tuple(_stages(graph, [(root, groups[root, level]) for root, level in ordered])))
+            root = graph.joins[step].root
+            groups.setdefault((circles[root], step in behind, level, rank[root]), []).append(step)
+    ordered = [groups[place] for place in sorted(groups)]
+    return Plan(tuple(_roots(graph, behind)), tuple(_stages(graph, ordered, behind)))
 
 
 def _is_root(graph: Graph, step: str) -> bool:
@@ -118,8 +119,7 @@ def _rises(graph: Graph, step: str, source: Endpoint) -> bool:
     return not _is_root(graph, step)
 
 
-def _roots(graph: Graph) -> Iterator[Root]:
-    behind = _behind_suspension(graph)
+def _roots(graph: Graph, behind: set[str]) -> Iterator[Root]:
     for step in graph.order:
         if _is_root(graph, step):
             ports = graph.ports(step)
@@ -128,6 +128,7 @@ def _roots(graph: Graph) -> Iterator[Root]:
 
 
 def _behind_suspension(graph: Graph) -> set[str]:
+    """Such steps never share a stage with others, or these could not be done before the first mail leaves."""
     behind: set[str] = set()
     for step in graph.order:
         if any(one.step in behind or graph.ports(one.step).is_suspension for one in graph.sources(step)):
@@ -135,11 +136,11 @@ def _behind_suspension(graph: Graph) -> set[str]:
     return behind
 
 
-def _stages(graph: Graph, groups: list[tuple[str, list[str]]]) -> Iterator[Stage]:
-    home = {step: number for number, (_, steps) in enumerate(groups) for step in steps}
-    behind = _behind_suspension(graph)
+def _stages(graph: Graph, groups: list[list[str]], behind: set[str]) -> Iterator[Stage]:
+    home = {step: number for number, steps in enumerate(groups) for step in steps}
     levels = Counter[str]()
-    for number, (root, steps) in enumerate(groups):
+    for number, steps in enumerate(groups):
+        root = graph.joins[steps[0]].root
         used = {source for step in steps for source in graph.sources(step)}
         own = {source for source in used if graph.lineage(source).root == root}
         yield Stage(
@@ -149,7 +150,7 @@ def _stages(graph: Graph, groups: list[tuple[str, list[str]]]) -> Iterator[Stage
             leaves=frozenset(_leaving(graph, steps, home)),
             suspends=frozenset(step for step in steps if graph.ports(step).is_suspension),
             after=frozenset(home.get(source.step, source.step) for source in used - own),
-            is_behind_suspension=not behind.isdisjoint(steps),
+            is_behind_suspension=steps[0] in behind,
         )  # fmt: skip
         levels[root] += 1
 

@@ -35,6 +35,9 @@ def flows(draw: st.DrawFn, *, most_steps: int = 16) -> Flow:
     for number in range(draw(st.sampled_from([0, 1, 0, 2]))):
         steps[f"lone{number}"] = ("Lone", {"salt": salt, "fails": draw(st.sampled_from([0, 0, 2]))})
     wires: list[str] = []
+    if "lone0" in steps and draw(st.booleans()):  # what all share may be known only when a letter has come
+        steps["first"] = ("Send", {"salt": salt, "fails": 0})
+        wires.append("lone0.thing -> first.thing")
     graph = build_graph(flow_of(steps, wires), CLASSES)
     for number in range(draw(st.integers(1, most_steps))):
         step, node = f"s{number}", draw(NODES)

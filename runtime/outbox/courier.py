@@ -204,21 +204,29 @@ class Courier:
             self._awake.set()
 
     async def _serve(self) -> None:
-        """One session from beginning to end."""
-        session = await self._open()
-        self._opening.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-        self._awake.set()
-        if session is None:
-            return
+        """One session after another, as long as each is used up and there is more to send."""
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        goes_on = True
+        while goes_on:
+            self._opening.add(task)
+            session = await self._open()
+            self._opening.discard(task)
+            self._awake.set()
+            goes_on = session is not None and await self._use(session)
+
+    async def _use(self, session: Session) -> bool:
+        """Sends what there is; whether the server would take more, though not over this session."""
         self._sessions.add(session)
         try:
             while self._may_go_on(session) and (parcel := await self._next()) is not None:
                 await self._deliver(session, parcel)
+            goes_on = session.is_open and not self._is_stopping and bool(self._waiting) and self._gate() is None
             await session.quit()
         finally:
             session.close()
             self._sessions.discard(session)
             self._awake.set()
+        return goes_on
 
     async def _open(self) -> Session | None:
         try:

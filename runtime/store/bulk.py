@@ -10,23 +10,28 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 
 class Bulk:
-    """An INSERT or UPDATE whose every changing value is a `bindparam` (constants: `literal_column`)."""
+    """A statement whose every changing value is a `bindparam` (constants: `literal_column`).
 
-    def __init__(self, statement: Executable) -> None:
+    An INSERT needs none: `columns` are those that each row gives.
+    """
+
+    def __init__(self, statement: Executable, columns: Sequence[str] | None = None) -> None:
         self._statement = statement
+        self._columns = columns
         self._compiled: dict[str, _Compiled] = {}
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """Executes it for each row, and returns how many rows of the table that touched."""
         compiled = self._compiled.get(connection.dialect.name)
         if compiled is None:
-            compiled = self._compiled[connection.dialect.name] = _Compiled(self._statement, connection)
+            compiled = self._compiled[connection.dialect.name] = _Compiled(self._statement, self._columns, connection)
         return connection.exec_driver_sql(compiled.sql, compiled.parameters(rows)).rowcount
 
 
 class _Compiled:
-    def __init__(self, statement: Executable, connection: Connection) -> None:
-        compiled = cast("SQLCompiler", statement.compile(dialect=connection.dialect))  # type: ignore[attr-defined]
+    def __init__(self, statement: Executable, columns: Sequence[str] | None, connection: Connection) -> None:
+        built = statement.compile(dialect=connection.dialect, column_keys=columns)  # type: ignore[attr-defined]
+        compiled = cast("SQLCompiler", built)
         self.sql = str(compiled)
         self._names = list(compiled.positiontup or ())
         processors = {name: _processor(bind.type, connection) for bind, name in compiled.bind_names.items()}

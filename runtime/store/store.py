@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ...engine import ConfigError
 from ..migrations import migrate
+from .bulk import Bulk
 from .commits import Committer, full_database_told
 
 T = TypeVar("T")
@@ -84,12 +86,16 @@ class Store:
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str]) -> int:
-    """Inserts the rows whose key is not there yet, and says how many they were."""
+    """Inserts the rows whose key is not there yet, and says how many they were. All rows have the same columns."""
     if not rows:
         return 0
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    result = connection.execute(insert(table).on_conflict_do_nothing(index_elements=list(key)), list(rows))
-    return result.rowcount
+    return _insert(connection.dialect.name, table, tuple(rows[0]), tuple(key)).run(connection, rows)
+
+
+@lru_cache
+def _insert(dialect: str, table: Table, columns: tuple[str, ...], key: tuple[str, ...]) -> Bulk:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return Bulk(insert(table).on_conflict_do_nothing(index_elements=key), columns)
 
 
 def _engine(url: URL) -> Engine:
@@ -114,4 +120,6 @@ def _prepare(connection: Any, _: object) -> None:
 
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    cursor = connection.connection.cursor()  # past SQLAlchemy, which would spend more on it than SQLite does
+    cursor.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    cursor.close()

@@ -59,10 +59,18 @@ class Office:
             "recipients": recipients or (f"ann{number}@example.com",),
             "subject": f"Rechnung {number}",
             "message_id": f"<{number}@example.com>",
-            "blob": self.blobs.put(content or content_of(number)),
             "source": Source(file="list.xlsx", sheet="Kunden", row=number + 2),
         }
+        if "blob" not in fields:
+            values["blob"] = self.blobs.put(content or content_of(number))
         return NewMail(**(values | fields))
+
+    def several(self, count: int) -> list[NewMail]:
+        """Numbered mails, their bytes in one pack."""
+        with self.blobs.pack() as pack:
+            refs = [pack.add(content_of(number)) for number in range(count)]
+            pack.close()
+        return [self.new(number, blob=ref) for number, ref in enumerate(refs)]
 
     async def put(self, *mails: NewMail, state: MailState = MailState.QUEUED, now: datetime = NOON) -> int:
         return await self.store.write(lambda connection: outbox.put(connection, mails, state, now))

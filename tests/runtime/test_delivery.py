@@ -8,6 +8,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 import trustme
 from postwerk.runtime.outbox import MailState, outbox
 from postwerk.runtime.outbox.delivery import Delivery
+from sqlalchemy import Connection
 
 from ..smtp_peers import DROP, FEATURES, SILENCE, Peer, listening
 from ..turned_clock import NOON
@@ -47,7 +49,7 @@ async def in_trouble(delivery: Delivery) -> str:
 
 
 async def test_mails_arrive_as_they_were_built(post: Office, peer: Peer) -> None:
-    await post.put(*(post.new(number) for number in range(20)))
+    await post.put(*post.several(20))
 
     counts = await deliver(post)
 
@@ -80,7 +82,7 @@ async def test_no_content_can_end_the_mail_early(post: Office, peer: Peer, conte
 
 async def test_sessions_are_few_and_used_again(post: Office, peer: Peer) -> None:
     await post.accounts.add(account(peer.port, limits={"connections": 3, "mails_per_connection": 10}))
-    await post.put(*(post.new(number) for number in range(60)))
+    await post.put(*post.several(60))
 
     await deliver(post)
 
@@ -334,7 +336,7 @@ async def test_even_then_it_is_not_sent_for_ever(post: Office, peer: Peer) -> No
 async def test_a_server_that_breaks_every_mail_makes_few_of_them_doubtful(post: Office, peer: Peer) -> None:
     peer.answer(".", DROP)
     await post.accounts.add(account(peer.port, limits={"connections": 4}))
-    await post.put(*(post.new(number) for number in range(100)))
+    await post.put(*post.several(100))
 
     async with running(post) as delivery:
         reason = await in_trouble(delivery)
@@ -403,7 +405,7 @@ async def test_without_a_session_mails_stay_queued_and_the_reason_is_told(post, 
     peer.answer(command, answer, times=2 if command == "AUTH" else 1)
     timeouts = {"connect": 0.2 if answer == SILENCE else 5}
     await post.accounts.add(account(peer.port, user="ann", password="geheim", timeouts=timeouts))
-    await post.put(*(post.new(number) for number in range(5)))
+    await post.put(*post.several(5))
 
     async with running(post) as delivery:
         told = await in_trouble(delivery)
@@ -421,7 +423,7 @@ async def test_without_a_session_mails_stay_queued_and_the_reason_is_told(post, 
 async def test_a_wrong_password_is_tried_less_and_less(post: Office, peer: Peer) -> None:
     peer.login = ("ann", "geheim")
     await post.accounts.add(account(peer.port, user="ann", password="falsch"))
-    await post.put(*(post.new(number) for number in range(50)))
+    await post.put(*post.several(50))
     waits = []
 
     async with running(post) as delivery:
@@ -474,7 +476,7 @@ async def test_an_account_in_trouble_does_not_hold_up_another(post: Office, peer
 async def test_a_server_that_takes_few_connections_gets_all_mails_over_these(post: Office, peer: Peer) -> None:
     peer.most_connections = 2
     await post.accounts.add(account(peer.port, limits={"connections": 10}))
-    await post.put(*(post.new(number) for number in range(200)))
+    await post.put(*post.several(200))
 
     assert await deliver(post) == {S.SENT: 200}
 
@@ -580,7 +582,7 @@ async def test_mails_travel_over_tls(post, peer, authority, security) -> None:
         Peer(tls=server_side(authority, "127.0.0.1"), is_tls_from_the_start=security == "tls")
     ) as safe:
         await post.accounts.add(account(safe.port, security=security))
-        await post.put(*(post.new(number) for number in range(10)))
+        await post.put(*post.several(10))
 
         assert await deliver(post) == {S.SENT: 10}
 
@@ -631,7 +633,7 @@ async def test_plain_text_where_tls_was_expected_is_told(post: Office, peer: Pee
 @pytest.mark.parametrize("limit", [{"per_minute": 7}, {"per_hour": 7}, {"per_day": 7}])
 async def test_no_stretch_of_time_holds_more_mails_than_the_account_may_send(post, peer, limit) -> None:
     await post.accounts.add(account(peer.port, limits={"connections": 3, **limit}))
-    await post.put(*(post.new(number) for number in range(20)))
+    await post.put(*post.several(20))
     window = {"per_minute": 60, "per_hour": 3600, "per_day": 86400}[next(iter(limit))]
     sent: list[float] = []
 
@@ -658,7 +660,7 @@ async def quiet(post: Office, peer: Peer) -> None:
 
 async def test_a_limit_holds_across_a_restart(post: Office, peer: Peer) -> None:
     await post.accounts.add(account(peer.port, limits={"per_minute": 5}))
-    await post.put(*(post.new(number) for number in range(8)))
+    await post.put(*post.several(8))
 
     for _ in range(2):
         async with running(post):
@@ -687,7 +689,7 @@ async def test_a_stop_lets_the_mail_at_hand_arrive_and_leaves_the_others_queued(
     asked, go_on = asyncio.Event(), asyncio.Event()
     peer.before_answer = held_at(".", asked, go_on)
     await post.accounts.add(account(peer.port, limits={"connections": 1}))
-    await post.put(*(post.new(number) for number in range(3)))
+    await post.put(*post.several(3))
 
     async with running(post):
         await asked.wait()
@@ -785,7 +787,7 @@ async def test_damaged_bytes_are_not_sent(post: Office, peer: Peer) -> None:
 
 async def test_mails_too_large_to_be_read_ahead_are_read_in_their_turn(post, peer, monkeypatch) -> None:
     monkeypatch.setattr("postwerk.runtime.outbox.courier.READ_AHEAD_BYTES", 1500)
-    await post.put(*(post.new(number) for number in range(10)))
+    await post.put(*post.several(10))
 
     assert await deliver(post) == {S.SENT: 10}
 
@@ -794,30 +796,66 @@ async def test_mails_too_large_to_be_read_ahead_are_read_in_their_turn(post, pee
 
 async def test_more_mails_than_are_read_at_a_time_leave_once_each(post: Office, peer: Peer) -> None:
     await post.accounts.add(account(peer.port, limits={"connections": 8}))
-    mails = [post.new(0, key=str(number)) for number in range(1000)]
-    await post.put(*mails)
+    one = post.new(0)
+    await post.put(*(replace(one, key=str(number)) for number in range(1000)))
 
     assert await deliver(post) == {S.SENT: 1000}
 
     assert len(peer.mails) == 1000
 
 
-async def test_on_a_full_disk_no_mail_leaves_unmarked_and_none_twice(post: Office, peer: Peer) -> None:
-    await post.put(*(post.new(number) for number in range(300)))
-    pages = await post.store.write(lambda connection: connection.exec_driver_sql("PRAGMA page_count").scalar())
-    await post.store.write(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}"))
-    hog = "CREATE TABLE hog AS SELECT zeroblob(1000000)"
+async def test_on_a_full_disk_no_mail_leaves(post: Office, peer: Peer) -> None:
+    await post.put(*post.several(3))
+    await fill_disk_at(post, S.SENDING)
 
     async with running(post) as delivery:
-        with pytest.raises(Exception, match="is full"):
-            await post.store.write(lambda connection: connection.exec_driver_sql(hog))
+        assert "is full, so nothing new can be kept" in await in_trouble(delivery)
+        assert peer.mails == []
+        assert set((await post.states()).values()) == {"queued"}
+
+        await make_room(post)
         turning = asyncio.create_task(keep_turning(post, timedelta(seconds=1)))
-        await asyncio.sleep(0)
-        await post.store.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1000000"))
-        assert await delivery.settle("r1") == {S.SENT: 300}
+        assert await delivery.settle("r1") == {S.SENT: 3}
         turning.cancel()
 
-    assert len(peer.mails) == 300
+    assert peer.recipients == ["ann0@example.com", "ann1@example.com", "ann2@example.com"]
+
+
+async def test_what_was_sent_when_the_disk_got_full_is_noted_when_there_is_room(post: Office, peer: Peer) -> None:
+    await post.accounts.add(account(peer.port, limits={"connections": 1}))
+    await post.put(*post.several(3))
+    await fill_disk_at(post, S.SENT)
+
+    async with running(post) as delivery:
+        await in_trouble(delivery)
+        assert peer.recipients == ["ann0@example.com"]
+        assert await post.states() == {"0": "sending", "1": "queued", "2": "queued"}
+
+        await make_room(post)
+        turning = asyncio.create_task(keep_turning(post, timedelta(seconds=1)))
+        assert await delivery.settle("r1") == {S.SENT: 3}
+        turning.cancel()
+
+    assert peer.recipients == ["ann0@example.com", "ann1@example.com", "ann2@example.com"]
+
+
+async def fill_disk_at(post: Office, state: MailState) -> None:
+    """From now on, a mail that gets into this state takes more room than there is."""
+
+    def prepare(connection: Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE hog (bytes BLOB)")
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER eats AFTER UPDATE OF state ON outbox WHEN NEW.state = '{state}' "
+            "BEGIN INSERT INTO hog VALUES (zeroblob(1000000)); END"
+        )
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 20}")
+
+    await post.store.write(prepare)
+
+
+async def make_room(post: Office) -> None:
+    await post.store.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1000000"))
 
 
 def held_at(command: str, asked: asyncio.Event, go_on: asyncio.Event):

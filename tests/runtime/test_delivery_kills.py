@@ -46,7 +46,7 @@ async def test_killed_at_random_moments_none_is_lost_and_none_sent_twice(tmp_pat
     with counting_sink(log, SERVER_SECONDS) as port:
         with office(tmp_path) as post:
             await post.accounts.add(account(port, limits={"connections": CONNECTIONS}))
-            await post.put(*(post.new(number) for number in range(MAILS)))
+            await post.put(*post.several(MAILS))
 
         on_the_way = []
         for mails in sorted(chance.sample(range(10, MAILS - 30), KILLS)):

@@ -173,7 +173,7 @@ async def test_a_run_is_counted_by_state_and_by_step(post: Office) -> None:
 
 
 async def test_mails_are_listed_by_state_run_and_page(post: Office) -> None:
-    await post.put(*(post.new(number) for number in range(7)))
+    await post.put(*post.several(7))
     await post.put(post.new(7, run="r2"), state=S.HELD)
 
     def keys(**wanted) -> object:

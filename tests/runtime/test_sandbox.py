@@ -78,7 +78,7 @@ async def test_the_delivery_sends_into_it(tmp_path: Path) -> None:
     async with Sandbox(tmp_path / "mails") as sandbox:
         with office(tmp_path) as post:
             await post.accounts.add(account(sandbox.port))
-            await post.put(*(post.new(number) for number in range(100)))
+            await post.put(*post.several(100))
             async with asyncio.timeout(20), post.delivery() as delivery:
                 assert await delivery.settle("r1") == {MailState.SENT: 100}
 

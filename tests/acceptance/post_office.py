@@ -34,6 +34,13 @@ class PostOffice:
     """Opened so far, whatever came of them."""
     logins: list[tuple[str, str]] = field(default_factory=list)
     """Users and passwords that were tried."""
+    is_reached: Event = field(default_factory=Event)
+    """Set when the first mail's bytes are there."""
+    may_answer: Event = field(default_factory=Event)
+    """Cleared, it leaves everybody without an answer who has sent a mail."""
+
+    def __post_init__(self) -> None:
+        self.may_answer.set()
 
     def of(self, recipient: str) -> Kept:
         """The only mail to this address."""
@@ -50,10 +57,13 @@ class PostOffice:
         self.mails.clear()
         self.logins.clear()
         self.connections = 0
+        self.is_reached.clear()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content, sender = envelope.content, envelope.mail_from
         assert isinstance(content, bytes)
+        self.is_reached.set()
+        await asyncio.to_thread(self.may_answer.wait)
         self.mails.append(Kept(sender or "", tuple(envelope.rcpt_tos), content, tuple(envelope.mail_options)))
         return f"250 2.0.0 Ok: kept as number {len(self.mails)}"
 
@@ -66,7 +76,10 @@ def post_office(
     login: tuple[str, str] | None = None,
     smtputf8: bool = True,
 ) -> Iterator[PostOffice]:
-    """An open post office: with TLS from the start, or a STARTTLS that it insists on, or neither."""
+    """An open post office: with TLS from the start, or a STARTTLS that it insists on, or neither.
+
+    With STARTTLS it insists on the login too; otherwise the library can only offer it.
+    """
     office = PostOffice()
 
     def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
@@ -79,8 +92,8 @@ def post_office(
         return SMTP(
             office, hostname="post.example", data_size_limit=20_000_000, enable_SMTPUTF8=smtputf8,
             tls_context=starttls, require_starttls=starttls is not None,
-            authenticator=authenticate if login else None, auth_required=login is not None,
-            auth_require_tls=starttls is not None,
+            authenticator=authenticate if login else None,
+            auth_required=login is not None and starttls is not None, auth_require_tls=starttls is not None,
         )  # fmt: skip
 
     with _listening(answer, tls) as office.port:

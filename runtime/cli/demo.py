@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -113,9 +115,13 @@ def _objections(report: dict[str, Any], sent: int, kept: int) -> Iterator[str]:
 
 
 def _tell(shown: Sequence[Shown], folder: Path) -> None:
-    columns = ("flow", "rows", "mails sent", "set aside", "failed", "time", "run")
+    columns = ("flow", "rows", "sent", "set aside", "failed", "time", "run")
     say_table(columns, [one.cells for one in shown], empty="")
-    out.print(PLACES.format(folder=folder), markup=False, soft_wrap=True)
+    out.print(
+        PLACES.format(folder=folder, program="postwerk" if shutil.which("postwerk") else sys.argv[0]),
+        markup=False,
+        soft_wrap=True,
+    )
     for one in shown:
         for objection in one.objections:
             say_error(objection)
@@ -129,10 +135,10 @@ Look into {folder}/
   flows/    the flows with their lists, templates and forms: change something, and run it again
 
 Try next
-  postwerk outbox list --limit 10 -w {folder}
-  postwerk runs list -w {folder}
-  postwerk check payslips -w {folder}
-  postwerk run newsletter --dry-run -w {folder}"""
+  {program} outbox list --limit 10 -w {folder}
+  {program} runs list -w {folder}
+  {program} check payslips -w {folder}
+  {program} run newsletter --dry-run -w {folder}"""
 
 
 async def _stay_open(sandbox: Sandbox) -> None:

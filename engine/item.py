@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -28,3 +29,12 @@ class Item(Generic[T]):
 def key_text(key: Key) -> str:
     """The key as logs, tables and the outbox write it: `4711`, or `4711/2` below a 1:n step."""
     return "/".join(part.replace("/", "//") for part in key)
+
+
+def source_key(text: str) -> str:
+    """The source item's key in what `key_text` wrote; behind it stand only the numbers of parts."""
+    found = _SOURCE.match(text)
+    return (found[0] if found else text).replace("//", "/")
+
+
+_SOURCE = re.compile(r"(?:[^/]|//)*")

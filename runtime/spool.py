@@ -6,149 +6,180 @@ Pickle would be shorter, and would run code for whoever can write to the workspa
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from ..engine import Item, Record, Value
+from ..engine import ConfigError, Item, Record, Value
 from ..engine.flow import Endpoint
 from ..engine.passage import Items, Seed
-from .blobs import BlobRef, Blobs
+from .blobs import BlobRef
 
-Known = Mapping[str, type[Value]]
-"""Value classes by name: those that the flow's ports carry."""
 KeepBytes = Callable[[bytes], BlobRef]
+ReadBytes = Callable[[BlobRef], Any]
+
+MICROSECOND = timedelta(microseconds=1)
+PLAIN = frozenset({str, int, float, bool, type(None)})
+"""What JSON holds as it is."""
 
 
-def known_values(types: Iterable[type]) -> Known:
-    """The value classes among port types, with their subclasses and the values inside them."""
-    found: dict[str, type[Value]] = {}
-    waiting = [one for one in types if issubclass(one, Value)]
-    while waiting:
-        one = waiting.pop()
-        if found.setdefault(one.__name__, one) is one:
-            waiting += [sub for sub in one.__subclasses__() if sub.__name__ not in found]
-    return found | {one.__name__: one for one in _inner_values()}
+class _Scalar(NamedTuple):
+    name: str
+    write: Callable[[Any], str]
+    read: Callable[[str], Any]
 
 
-def _inner_values() -> Iterator[type[Value]]:
-    waiting: list[type[Value]] = [Value]
-    while waiting:
-        one = waiting.pop()
-        if one.__module__ == Value.__module__:
-            yield one
-        waiting += one.__subclasses__()
+SCALARS: Mapping[type, _Scalar] = {
+    Decimal: _Scalar("decimal", str, Decimal),
+    datetime: _Scalar("datetime", datetime.isoformat, datetime.fromisoformat),
+    date: _Scalar("date", date.isoformat, date.fromisoformat),
+    time: _Scalar("time", time.isoformat, time.fromisoformat),
+    timedelta: _Scalar("timedelta", lambda span: str(span // MICROSECOND), lambda text: int(text) * MICROSECOND),
+}
+_READERS = {one.name: one.read for one in SCALARS.values()}
+
+_to_json = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 def encode_seeds(seeds: Iterable[Seed], keep: KeepBytes) -> bytes:
-    """One line of JSON a source item."""
-    return b"\n".join(json.dumps(_seed(seed, keep), ensure_ascii=False).encode() for seed in seeds)
+    """One line of JSON a source item; `keep` says where its bytes lie.
+
+    Raises:
+        ConfigError: a value holds something that can't rest; its node is at fault.
+    """
+    lines = (_to_json(_Encoder(keep).seed(seed)) for seed in seeds)
+    return b"\n".join(line.encode("utf-8", "surrogatepass") for line in lines)
 
 
-def decode_seeds(content: bytes, known: Known, blobs: Blobs) -> Iterator[Seed]:
-    """What `encode_seeds` wrote."""
-    decode = _Decoder(known, blobs)
-    for line in content.split(b"\n"):
-        if line:
-            yield decode.seed(json.loads(line))
+def decode_seeds(content: bytes, read: ReadBytes) -> Iterator[Seed]:
+    """What `encode_seeds` wrote; `read` gives bytes for where they lie, or leaves that as it is."""
+    decode = _Decoder(read)
+    return (decode.seed(json.loads(line)) for line in content.split(b"\n") if line)
 
 
-def _seed(seed: Seed, keep: KeepBytes) -> dict[str, Any]:
-    records: dict[int, int] = {}
-    table: list[Any] = []
-
-    def record_number(record: Record | None) -> int | None:
-        if record is None:
-            return None
-        if id(record) not in records:
-            records[id(record)] = len(table)
-            table.append(_encode(record, keep))
-        return records[id(record)]
-
-    def item(one: Item[Any]) -> list[Any]:
-        number = record_number(one.record)
-        return [one.key, number, None if one.value is one.record else _encode(one.value, keep)]
-
-    encoded: dict[str, Any] = {"key": seed.key}
-    encoded["items"] = {str(output): [item(one) for one in items] for output, items in seed.items.items()}
-    if seed.lost:
-        encoded["lost"] = {str(output): sorted(keys) for output, keys in seed.lost.items()}
-    return encoded | {"records": table}
+def are_alike(one: bytes, other: bytes) -> bool:
+    """Whether two chunks hold the same values, wherever their bytes lie."""
+    return one == other or _PLACE.sub(rb"\1", one) == _PLACE.sub(rb"\1", other)
 
 
-def _encode(value: Any, keep: KeepBytes) -> Any:
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value
-    if isinstance(value, Value):
-        fields = {name: _encode(one, keep) for name, one in value.__dict__.items()}
-        return {"$": type(value).__name__, **fields}
-    if isinstance(value, tuple | list):
-        return [_encode(one, keep) for one in value]
-    if isinstance(value, Mapping):
-        return {"$": "map", "of": [[key, _encode(one, keep)] for key, one in value.items()]}
-    return _encode_scalar(value, keep)
+_PLACE = re.compile(rb'\{"\$":"bytes","at":\["[0-9a-f]+",\d+,(\d+,"[0-9a-f]{64}")\]\}')
 
 
-def _encode_scalar(value: Any, keep: KeepBytes) -> Any:
-    if isinstance(value, bytes):
-        ref = keep(value)
-        return {"$": "bytes", "at": [ref.pack, ref.offset, ref.size, ref.digest]}
-    for name, (kind, write, _) in SCALARS.items():
-        if type(value) is kind:
-            return {"$": name, "is": write(value)}
-    raise TypeError(f"A {type(value).__name__} can't rest between two stages. Make it a Value.")
+class _Encoder:
+    """Writes one seed. A record that many of its items descend from is written once."""
 
+    def __init__(self, keep: KeepBytes) -> None:
+        self._keep = keep
+        self._records: list[Any] = []
+        self._numbers: dict[int, int] = {}
 
-SCALARS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
-    "decimal": (Decimal, str, Decimal),
-    "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
-    "date": (date, date.isoformat, date.fromisoformat),
-    "time": (time, time.isoformat, time.fromisoformat),
-}
+    def seed(self, seed: Seed) -> dict[str, Any]:
+        items = {str(output): [self._item(one) for one in items] for output, items in seed.items.items()}
+        lost = {str(output): sorted(keys) for output, keys in seed.lost.items()}
+        return {"key": seed.key, "items": items, "records": self._records} | ({"lost": lost} if lost else {})
+
+    def _item(self, item: Item[Any]) -> list[Any]:
+        number = None if item.record is None else self._record(item.record)
+        return [item.key, number, None if item.value is item.record else self._value(item.value)]
+
+    def _record(self, record: Record) -> int:
+        number = self._numbers.get(id(record))
+        if number is None:
+            number = self._numbers[id(record)] = len(self._records)
+            self._records.append(self._value(record))
+        return number
+
+    def _value(self, value: Any) -> Any:
+        if type(value) in PLAIN:
+            return value
+        if isinstance(value, Value):
+            name, fields = _form(type(value))
+            held = value.__dict__
+            return {"$": name, **{field: self._value(held[field]) for field in fields}}
+        if isinstance(value, Mapping):
+            return self._mapping(value)
+        if isinstance(value, tuple | list):
+            return [self._value(one) for one in value]
+        return self._scalar(value)
+
+    def _mapping(self, mapping: Mapping[Any, Any]) -> dict[str, Any]:
+        if all(type(key) is str for key in mapping):
+            return {"$": "map", "of": {key: self._value(one) for key, one in mapping.items()}}
+        return {"$": "pairs", "of": [[self._value(key), self._value(one)] for key, one in mapping.items()]}
+
+    def _scalar(self, value: Any) -> Any:
+        if isinstance(value, bytes):
+            value = self._keep(value)
+        if isinstance(value, BlobRef):
+            return {"$": "bytes", "at": [value.pack, value.offset, value.size, value.digest]}
+        if scalar := SCALARS.get(type(value)):
+            return {"$": scalar.name, "is": scalar.write(value)}
+        if isinstance(value, str | int | float):
+            return value
+        raise ConfigError(
+            f"A value holds {type(value).__name__}, which can't rest between two stages. "
+            "Its node must give a Value made of text, numbers, dates, bytes and other Values."
+        )
 
 
 class _Decoder:
-    def __init__(self, known: Known, blobs: Blobs) -> None:
-        self.known, self.blobs = known, blobs
+    def __init__(self, read: ReadBytes) -> None:
+        self._read = read
+        self._classes = {_form(one)[0]: one for one in _values_below(Value)}
 
     def seed(self, encoded: Mapping[str, Any]) -> Seed:
-        records = [self.value(one) for one in encoded["records"]]
+        records = [self._value(one) for one in encoded["records"]]
         items: Items = {
-            _endpoint(output): [self._item(one, records) for one in items]
-            for output, items in encoded["items"].items()
-        }  # fmt: skip
+            _endpoint(output): [self._item(one, records) for one in items] for output, items in encoded["items"].items()
+        }
         lost = {_endpoint(name): {tuple(key) for key in keys} for name, keys in encoded.get("lost", {}).items()}
         return Seed(encoded["key"], items, lost)
 
     def _item(self, encoded: list[Any], records: list[Record]) -> Item[Any]:
         key, number, value = encoded
         record = None if number is None else records[number]
-        return Item(tuple(key), record if value is None else self.value(value), record)
+        return Item(tuple(key), record if value is None else self._value(value), record)
 
-    def value(self, encoded: Any) -> Any:
-        if isinstance(encoded, list):
-            return tuple(self.value(one) for one in encoded)
-        if not isinstance(encoded, dict):
+    def _value(self, encoded: Any) -> Any:
+        if type(encoded) in PLAIN:
             return encoded
+        if isinstance(encoded, list):
+            return tuple([self._value(one) for one in encoded])
         kind = encoded["$"]
         if kind == "map":
-            return {key: self.value(one) for key, one in encoded["of"]}
+            return {key: self._value(one) for key, one in encoded["of"].items()}
+        if kind in self._classes:
+            fields = {name: self._value(one) for name, one in encoded.items() if name != "$"}
+            return self._classes[kind].model_construct(**fields)
+        if kind in _READERS:
+            return _READERS[kind](encoded["is"])
         if kind == "bytes":
-            return self.blobs.read(BlobRef(*encoded["at"]))
-        if kind in SCALARS:
-            return SCALARS[kind][2](encoded["is"])
-        fields = {name: self.value(one) for name, one in encoded.items() if name != "$"}
-        return self.known[kind].model_construct(**fields)
+            return self._read(BlobRef(*encoded["at"]))
+        if kind == "pairs":
+            return {self._value(key): self._value(one) for key, one in encoded["of"]}
+        raise ConfigError(f"What was kept of this run needs {kind!r}, which is not installed. Install its package.")
 
 
+def _values_below(kind: type[Value]) -> Iterator[type[Value]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _values_below(one)
+
+
+@lru_cache(maxsize=1024)
+def _form(kind: type[Value]) -> tuple[str, tuple[str, ...]]:
+    """How a class of values is named, and its fields.
+
+    The engine's have their own name; all others stand with their module, so that two packages may use one name.
+    """
+    is_ours = kind.__module__ == Value.__module__
+    return kind.__name__ if is_ours else f"{kind.__module__}.{kind.__qualname__}", tuple(kind.model_fields)
+
+
+@lru_cache(maxsize=1024)
 def _endpoint(text: str) -> Endpoint:
     step, port = text.split(".")
     return Endpoint.model_construct(step=step, port=port)
-
-
-def first_key(line: bytes) -> str:
-    """The key of the source item in a line that `encode_seeds` wrote."""
-    return str(json.loads(line)["key"])

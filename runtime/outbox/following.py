@@ -22,10 +22,11 @@ def of_chunk(connection: Connection, run: str, steps: Collection[str], chunk: in
     return [mail_of(row) for row in connection.execute(query).mappings()]
 
 
-def outcomes(connection: Connection, run: str, steps: Collection[str], limit: int) -> list[Mail]:
-    """Mails that reached their end and whose flow has not yet gone on, oldest first."""
-    query = _of_steps(run, steps).where(outbox.c.taken == false(), _in(FINAL)).order_by(outbox.c.id).limit(limit)
-    return [mail_of(row) for row in connection.execute(query).mappings()]
+def new_outcomes(connection: Connection, run: str, steps: Collection[str]) -> list[int]:
+    """The chunks with mails that reached their end and with which the flow has not gone on."""
+    is_new = _of_steps(run, steps).where(outbox.c.taken == false(), _in(FINAL))
+    query = is_new.with_only_columns(outbox.c.chunk).distinct().order_by(outbox.c.chunk)
+    return list(connection.execute(query).scalars())
 
 
 def is_settled(connection: Connection, run: str, steps: Collection[str] | None) -> bool:
@@ -36,9 +37,10 @@ def is_settled(connection: Connection, run: str, steps: Collection[str] | None) 
     return not connection.execute(select(exists(query))).scalar_one()
 
 
-def refused(connection: Connection, run: str, step: str) -> list[Mail]:
-    """Mails that came to an end without having arrived, and those that rest."""
-    query = _of_steps(run, [step]).where(_in((FINAL | RESTING) - ARRIVED)).order_by(outbox.c.id)
+def undelivered(connection: Connection, run: str, step: str, *, only_resting: bool) -> list[Mail]:
+    """Mails that came to an end without having arrived, and those that rest; or these alone."""
+    states = RESTING if only_resting else (FINAL | RESTING) - ARRIVED
+    query = _of_steps(run, [step]).where(_in(states)).order_by(outbox.c.id)
     return [mail_of(row) for row in connection.execute(query).mappings()]
 
 

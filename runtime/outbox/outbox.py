@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, false, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, exists, false, func, select, true, update
 
 from ...engine import Refused
 from ..store import insert_new, outbox
@@ -18,6 +18,8 @@ from .mail import Mail, NewMail, mail_of, row_of
 from .states import BEGINNINGS, CANCELLABLE, FINAL, RELEASABLE, RESENDABLE, MailState, is_legal
 
 KEY = ("run", "step", "key")
+RUN_STOPPED = "Its run was stopped."
+"""The reason of mails that `cancel_run` has cancelled."""
 MOST_IDS = 500
 """In one statement; old SQLite allows 999 parameters."""
 
@@ -43,14 +45,30 @@ def release_run(connection: Connection, run: str, now: datetime) -> int:
 
 
 def cancel_run(connection: Connection, run: str, now: datetime) -> int:
-    """Cancels all mails of a run that have not left, and says how many they were. Doubtful ones stay in doubt."""
-    states = CANCELLABLE - {MailState.IN_DOUBT}
-    return _move(connection, outbox.c.run == run, states, MailState.CANCELLED, now, next_attempt_at=None)
+    """Cancels the mails of a run that have not left, and says how many they were.
+
+    Doubtful ones stay in doubt, and held ones held: a person decides on them.
+    """
+    states, fields = CANCELLABLE - {MailState.IN_DOUBT, MailState.HELD}, {"reply": RUN_STOPPED, "next_attempt_at": None}
+    return _move(connection, outbox.c.run == run, states, MailState.CANCELLED, now, **fields)
 
 
-def restore_run(connection: Connection, run: str, now: datetime) -> int:
-    """Plans the cancelled mails of a run again, because it is resumed, and says how many they were."""
-    return _move(connection, outbox.c.run == run, (MailState.CANCELLED,), MailState.PLANNED, now, taken=False)
+def restore_run(connection: Connection, run: str, after: MailState, now: datetime) -> int:
+    """Plans or queues the mails again that `cancel_run` has cancelled, and says how many they were.
+
+    What a person has cancelled stays so.
+    """
+    fields: dict[str, Any] = {"reply": None, "taken": False}
+    if after is MailState.QUEUED:
+        fields["queued_at"] = now
+    stopped = (outbox.c.run == run) & (outbox.c.reply == RUN_STOPPED)
+    return _move(connection, stopped, (MailState.CANCELLED,), after, now, **fields)
+
+
+def is_released(connection: Connection, run: str) -> bool:
+    """Whether any mail of a run was allowed to leave."""
+    query = select(outbox.c.id).where(outbox.c.run == run, outbox.c.queued_at.is_not(None))
+    return connection.execute(select(exists(query))).scalar_one()
 
 
 def resend(connection: Connection, ids: Collection[int], now: datetime) -> int:

@@ -1,33 +1,28 @@
-"""Where a stream goes on: what left earlier stages, and what became of the mails, put together again by source item."""
+"""What was kept of a stream, put together again by source item: what left its stages, and what became of its mails."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
-from ...engine import Item, RefusedMail, SentMail, key_text
+from ...engine import Delivered, Item, RefusedMail, SentMail, Suspension, key_text
 from ...engine.flow import Endpoint
-from ...engine.passage import Items, Seed
-from ...engine.plan import Stage
+from ...engine.passage import Seed, Suspended, Trail
+from ..blobs import BlobRef
 from ..outbox import ARRIVED, FINAL, Mail, following
-from ..spool import encode_seeds
+from ..spool import decode_seeds, encode_seeds
 from ..store import Store
-from ..work import FailedItem, Workshop, suspended_at
+from ..work import Workshop, part_of, pour, suspended_at
 from . import rows
 
-TAKEN_AT_ONCE = 500
-
-Ready = tuple[int, list[Seed], list[int]]
-"""The origin, its source items that can go on, and the mails that are taken with them."""
+Mails = Mapping[tuple[str, str], Mail]
+"""By step and key."""
 
 
 @dataclass
 class Outcomes:
-    """Reads what a run has kept. One chunk's worth of memory."""
+    """Reads what a run has kept. Bytes stay on the disk; one chunk's worth of the rest is in memory."""
 
     store: Store
     run_id: str
@@ -42,130 +37,94 @@ class Outcomes:
         """Whether its items become mails."""
         return self.shop.graph.ports(step).is_suspension
 
+    def sends_among(self, outputs: Iterable[Endpoint]) -> frozenset[str]:
+        """The steps that send, of those that have these outputs."""
+        return frozenset(output.step for output in outputs if self.sends(output.step))
+
+    async def lines(self, root: str, origin: int, outputs: Collection[Endpoint]) -> bytes:
+        """As `seeds`, for a chunk or a gather."""
+        return self.encoded((await self.seeds(root, origin, outputs)).values())
+
+    def encoded(self, seeds: Iterable[Seed]) -> bytes:
+        return encode_seeds(seeds, self.shop.blobs.put)
+
     async def seeds(self, root: str, origin: int, outputs: Collection[Endpoint]) -> dict[str, Seed]:
-        """All items on some outputs of one stream that descend from one chunk of its source, by source item."""
-        merged = await self._carried(root, origin)
-        mails = await self._mails({output.step for output in outputs if self.sends(output.step)}, origin)
-        found: dict[str, Seed] = {}
-        for key, seed in merged.items():
-            items = {output: list(seed.items[output]) for output in outputs if output in seed.items}
-            lost = {output: seed.lost[output] for output in outputs if output in seed.lost}
-            found[key] = Seed(key, items, lost)
-            for output in outputs:
-                if self.sends(output.step):
-                    self._add_outcomes(found[key].items, output, seed, mails)
+        """All items on some outputs of one stream that descend from one portion of its source, by source item.
+
+        Their bytes are not read: where they lie stands in their place.
+        """
+        merged = await self.carried(root, origin)
+        mails = await self.mails(self.sends_among(outputs), origin)
+        found = {key: self._with_outcomes(seed, outputs, mails) for key, seed in merged.items()}
         return {key: seed for key, seed in found.items() if seed.items or seed.lost}
 
-    async def _carried(self, root: str, origin: int) -> dict[str, Seed]:
+    async def carried(self, root: str, origin: int) -> dict[str, Seed]:
+        """What left the stages, and the items that wait for outcomes, by source item."""
         stages = {self.root_stage(root), *(stage.number for stage in self.shop.plan.stages_of(root))}
         run_id = self.run_id
         kept = await self.store.read(lambda connection: rows.chunks_of(connection, run_id, origin=origin))
-        chunks = [chunk for chunk in kept if chunk.stage in stages and chunk.output and chunk.number >= 0]
-        mark = [(chunk.stage, chunk.number) for chunk in chunks]
-        if self._last and self._last[0] == (origin, mark):
-            return self._last[1]
-        merged: dict[str, Seed] = {}
-        for chunk in chunks:
-            assert chunk.output is not None
-            for seed in self.shop.decode(self.shop.blobs.read(chunk.output)):
-                into = merged.setdefault(seed.key, Seed(seed.key))
-                for output, items in seed.items.items():
-                    into.items.setdefault(output, []).extend(items)
-                for output, keys in seed.lost.items():
-                    into.lost.setdefault(output, set()).update(keys)
-        self._last = ((origin, mark), merged)
-        return merged
+        packs = [chunk.output for chunk in kept if chunk.output and chunk.stage in stages]
+        if self._last is None or self._last[0] != packs:
+            self._last = packs, self._merged(packs)
+        return self._last[1]
 
-    async def _mails(self, steps: set[str], origin: int) -> dict[tuple[str, str], Mail]:
+    def _merged(self, packs: list[BlobRef]) -> dict[str, Seed]:
+        found: dict[str, Seed] = {}
+        for pack in packs:
+            for seed in decode_seeds(self.shop.blobs.read(pack), _unread):
+                pour(found.setdefault(seed.key, Seed(seed.key)), seed.items, seed.lost)
+        return found
+
+    async def mails(self, steps: Collection[str], origin: int) -> Mails:
+        """The mails of some steps that descend from one portion."""
         if not steps:
             return {}
         run_id = self.run_id
         found = await self.store.read(lambda connection: following.of_chunk(connection, run_id, steps, origin))
         return {(mail.step, mail.key): mail for mail in found}
 
-    def _add_outcomes(self, items: Items, output: Endpoint, seed: Seed, mails: dict[tuple[str, str], Mail]) -> None:
-        for left in seed.items.get(suspended_at(output.step), ()):
-            mail = mails.get((output.step, key_text(left.key)))
-            if mail and mail.state in FINAL and (mail.state in ARRIVED) == (output.port == "sent"):
-                items.setdefault(output, []).append(Item(left.key, outcome_of(mail), left.record))
+    def _with_outcomes(self, seed: Seed, outputs: Collection[Endpoint], mails: Mails) -> Seed:
+        """What of a source item is on the outputs by now."""
+        found = Seed(seed.key)
+        pour(found, part_of(seed.items, outputs), part_of(seed.lost, outputs))
+        for step, item in waiting(seed, self.sends_among(outputs)):
+            mail = mails.get((step, key_text(item.key)))
+            if mail and mail.state in FINAL:
+                trail = self._settled(step, item, mail)
+                pour(found, part_of(trail.items, outputs), part_of(trail.lost, outputs))
+        return found
 
-    def awaited(self, stage: Stage) -> frozenset[str]:
-        """The sends whose outcomes enter a stage."""
-        return frozenset(output.step for output in stage.enters if self.sends(output.step))
-
-    async def take(self, stage: Stage) -> list[Ready]:
-        """Source items all of whose mails have come to an end, and with which the flow has not gone on."""
-        steps = self.awaited(stage)
-        run_id = self.run_id
-        new = await self.store.read(lambda connection: following.outcomes(connection, run_id, steps, TAKEN_AT_ONCE))
-        by_origin: dict[int, list[Mail]] = {}
-        for mail in new:
-            by_origin.setdefault(mail.chunk, []).append(mail)
-        found = [await self._ready(stage, origin, mails) for origin, mails in by_origin.items()]
-        return [ready for ready in found if ready]
-
-    async def _ready(self, stage: Stage, origin: int, new: list[Mail]) -> Ready | None:
-        steps = self.awaited(stage)
-        all_mails = await self._mails(set(steps), origin)
-        seeds = await self.seeds(stage.root, origin, stage.enters)
-        carried = await self._carried(stage.root, origin)
-        taken: list[int] = []
-        going: list[Seed] = []
-        fresh = {(mail.step, mail.key) for mail in new}
-        for key, seed in seeds.items():
-            own = [(step, key_text(item.key)) for step in steps for item in _left(carried[key], step)]
-            if fresh.isdisjoint(own) or not all(_is_final(all_mails.get(one)) for one in own):
-                continue
-            going.append(seed)
-            taken += (all_mails[one].id for one in own)
-        return (origin, going, taken) if going else None
+    def _settled(self, step: str, item: Item[Any], mail: Mail) -> Trail:
+        passage = self.shop.passages[self.shop.plan.stage_of(step).number]
+        return passage.settle(Suspended(step, item.key, item.record, _AWAY), delivered(mail))
 
     async def is_settled(self, steps: Collection[str] | None) -> bool:
         """Whether no mail of these steps, or of all, can still change by itself."""
         run_id = self.run_id
         return await self.store.read(lambda connection: following.is_settled(connection, run_id, steps))
 
-    def encoded(self, items: Items) -> bytes:
-        """Items as one seed, for all chunks of a stage."""
-        return encode_seeds([Seed("", items)], self.shop.blobs.put)
 
-    def fail_refused(self, connection: Connection, now: datetime) -> None:
-        """Mails that did not arrive are failures of their items, unless the flow takes them on."""
-        for step in self.unheeded():
-            refused = following.refused(connection, self.run_id, step)
-            rows.add_failures(connection, self.run_id, [_failed(mail) for mail in refused], now)
-
-    def unheeded(self) -> Iterable[str]:
-        """The sends whose output for refused mails nobody takes."""
-        graph = self.shop.graph
-        for step in graph.order:
-            outputs = graph.ports(step).outputs.values() if graph.ports(step).is_suspension else ()
-            if any(port.is_reject and not graph.is_wired(step, port.name) for port in outputs):
-                yield step
+_AWAY = Suspension()
+"""Stands for a mail that left long ago."""
 
 
-def outcome_of(mail: Mail) -> SentMail | RefusedMail:
+def waiting(seed: Seed, steps: Iterable[str]) -> Iterator[tuple[str, Item[Any]]]:
+    """The items that some steps have sent, with their step."""
+    return ((step, item) for step in steps for item in seed.items.get(suspended_at(step), ()))
+
+
+def delivered(mail: Mail) -> Delivered:
     """What a mail's end is to the flow."""
     if mail.state in ARRIVED:
-        return SentMail(
+        return Delivered(sent=SentMail(
             message_id=mail.message_id, account=mail.account, recipients=mail.recipients, subject=mail.subject,
             sent_at=mail.sent_at or mail.updated_at, reply=mail.reply or "",
-        )  # fmt: skip
-    return RefusedMail(
+        ))  # fmt: skip
+    return Delivered(refused=RefusedMail(
         message_id=mail.message_id, account=mail.account, recipients=mail.recipients, subject=mail.subject,
         state=mail.state.value, reply=mail.reply or "",
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
-def _left(seed: Seed, step: str) -> list[Item[Any]]:
-    return seed.items.get(suspended_at(step), [])
-
-
-def _is_final(mail: Mail | None) -> bool:
-    return mail is not None and mail.state in FINAL
-
-
-def _failed(mail: Mail) -> FailedItem:
-    to = ", ".join(mail.recipients)
-    message = f"The mail to {to} is {mail.state.value}: {mail.reply or 'no reason was given'}"
-    return FailedItem(mail.step, mail.key, mail.key.split("/")[0], message, mail.state.value, mail.source)
+def _unread(ref: BlobRef) -> BlobRef:
+    return ref

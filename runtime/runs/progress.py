@@ -1,9 +1,9 @@
-"""How far a run is: counts of each step and wire, endings, mails, rate and estimated end."""
+"""How far a run is: counts of each step and wire, endings, mails, rates and estimated ends."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,34 @@ from ..outbox import FINAL, MailState
 from ..work import StepCount, Worked
 
 WINDOW = 5.0
-"""Seconds over which the rate is taken."""
+"""Seconds over which a rate is taken."""
+
+
+class Meter:
+    """How fast something is done. Another thread may look at it."""
+
+    def __init__(self) -> None:
+        self._marks: tuple[tuple[float, int], ...] = ()
+
+    def mark(self, done: int) -> None:
+        """So much is done by now."""
+        now = time.monotonic()
+        recent = tuple(one for one in self._marks[1:] if now - one[0] <= WINDOW)
+        self._marks = (*self._marks[:1], (now, done)) if not recent else (*recent, (now, done))
+
+    @property
+    def rate(self) -> float:
+        """Done a second, over the last seconds."""
+        marks = self._marks
+        if len(marks) < 2:
+            return 0.0
+        (start, first), (end, last) = marks[0], marks[-1]
+        return max(0.0, (last - first) / (end - start)) if end > start else 0.0
+
+    def seconds_left(self, left: int) -> float | None:
+        """The estimate; None while there is nothing to judge by."""
+        rate = self.rate
+        return left / rate if rate > 0 else None
 
 
 @dataclass
@@ -20,15 +47,16 @@ class Progress:
     """What is told of a run while it is on, and kept when it ends."""
 
     read: int = 0
-    """Items read from sources."""
+    """Rows read from sources."""
     is_read: bool = False
     """All sources are read to their end."""
     built: int = 0
-    """Source items that have passed their first stage."""
+    """Rows that have passed their first stage."""
     endings: Counter[str] = field(default_factory=Counter)
     steps: dict[str, StepCount] = field(default_factory=dict)
     mails: Counter[MailState] = field(default_factory=Counter)
-    _marks: deque[tuple[float, int]] = field(default_factory=deque)
+    building: Meter = field(default_factory=Meter)
+    posting: Meter = field(default_factory=Meter)
 
     @property
     def settled(self) -> int:
@@ -39,28 +67,10 @@ class Progress:
     def open_mails(self) -> int:
         return sum(self.mails.values()) - self.settled
 
-    def mark(self, done: int) -> None:
-        """Notes how much is done, for the rate."""
-        now = time.monotonic()
-        self._marks.append((now, done))
-        while len(self._marks) > 2 and now - self._marks[0][0] > WINDOW:
-            self._marks.popleft()
-
-    def forget_rate(self) -> None:
-        """A new phase counts something else."""
-        self._marks.clear()
-
-    @property
-    def rate(self) -> float:
-        """Done a second, over the last seconds."""
-        if len(self._marks) < 2:
-            return 0.0
-        (start, first), (end, last) = self._marks[0], self._marks[-1]
-        return (last - first) / (end - start) if end > start else 0.0
-
-    def seconds_left(self, left: int) -> float | None:
-        """The estimate; None while there is nothing to judge by."""
-        return left / self.rate if self.rate > 0 else None
+    def mark(self) -> None:
+        """Notes how much is done, for the rates."""
+        self.building.mark(self.built)
+        self.posting.mark(self.settled)
 
     def as_totals(self) -> dict[str, Any]:
         """What is kept with the run."""
@@ -73,7 +83,7 @@ class Progress:
         }  # fmt: skip
 
     def add_kept(self, counts: Mapping[str, Any]) -> None:
-        """Of a chunk that was done before the run was resumed: what `counts_of` or `counts_read` gave."""
+        """Of what is done: what `counts_of` or `counts_read` gave."""
         self.read += counts.get("read", 0)
         self.endings["failed"] += counts.get("unread", 0)
         self.endings.update(counts.get("endings", {}))
@@ -81,9 +91,15 @@ class Progress:
         for step, (taken, failed, given) in counts.get("steps", {}).items():
             self.steps.setdefault(step, StepCount()).add(StepCount(taken, failed, Counter(given)))
 
+    def count_failed(self, failed: int) -> None:
+        """So many rows have failed in the end, some of them after they had passed their first stage."""
+        late = max(0, min(failed - self.endings["failed"], self.endings["done"]))
+        self.endings["done"] -= late
+        self.endings["failed"] += late
+
 
 def counts_of(worked: Worked, *, is_first: bool) -> dict[str, Any]:
-    """What is kept of a chunk's counts. Endings count once, in the first stage of a stream."""
+    """What is kept of a chunk's counts. Endings count once, in the first stage of a source's stream."""
     steps = {step: [one.taken, one.failed, dict(one.given)] for step, one in worked.counts.items()}
     return {"steps": steps, **({"endings": dict(worked.endings)} if is_first else {})}
 

@@ -1,30 +1,34 @@
-"""Reads a source, or what a gather gives, chunk by chunk; the first are small, so that the first mail leaves soon."""
+"""Reads a source, or what a gather gives, in portions; the first are small, so that the first mail leaves soon."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
-from ...engine import Item, Record, Unreadable
+from ...engine import Item, Outputs, PostwerkError, Record, Source, Unreadable
 from ...engine.flow import Endpoint
-from ...engine.passage import Seed
+from ...engine.passage import Items, Seed
 from ..blobs import BlobRef
 from ..spool import encode_seeds
 from ..work import FailedItem, Workshop
-from ..work.calls import given
+from .tap import Streams, Tap
+
+log = logging.getLogger(__name__)
 
 SIZES = (1, 4, 16, 64)
 FULL = 200
 
-Given = tuple[str, Any]
+
+class RunStoppedError(PostwerkError):
+    """The run can't go on: what its message says must be mended first."""
 
 
 def size_of(number: int) -> int:
-    """How many items a chunk of this number holds, the last one aside."""
+    """How many items a portion of this number holds, the last one aside."""
     return SIZES[number] if number < len(SIZES) else FULL
 
 
@@ -38,37 +42,62 @@ class Portion:
     items: int = 0
     failures: list[FailedItem] = field(default_factory=list)
 
-    @property
-    def digest(self) -> str | None:
-        return self.output.digest if self.output else None
-
 
 class Reader:
     """Turns what a source gives into seeds, each key once."""
 
     def __init__(self, shop: Workshop, step: str, limit: int | None) -> None:
-        self.shop, self.step, self.limit = shop, step, limit
+        self.shop, self.step = shop, step
         self.ports = shop.graph.ports(step)
+        self._left = limit
         self._rows: dict[str, int | None] = {}
-        self._read = 0
+        self._rejects = {
+            name for name, port in self.ports.outputs.items() if port.is_reject and not shop.graph.is_wired(step, name)
+        }
 
-    async def portions(self, streams: dict[str, Iterator[Item[Any]]]) -> AsyncIterator[Portion]:
-        """What `run` gives, in portions. A gather takes `streams`. Each portion is on the disk when it comes."""
-        context = self.shop.call_context(self.step, Item((self.step,), None))
-        arguments: dict[str, Any] = {**streams, **({"ctx": context} if self.ports.takes_context else {})}
+    async def portions(self, streams: Streams) -> AsyncGenerator[Portion, None]:
+        """What `run` gives, in portions. A gather takes `streams`. Each portion is on the disk when it comes.
+
+        Raises:
+            RunStoppedError: the step broke.
+        """
+        async with aclosing(self._values(streams)) as values:
+            number = 0
+            async for some in values:
+                yield await asyncio.to_thread(self._portion, number, some)
+                number += 1
+
+    async def _values(self, streams: Streams) -> AsyncGenerator[list[Any], None]:
+        """The values of each portion."""
+        tap = self._tap(streams)
+        try:
+            number = 0
+            while some := await tap.take(self._wanted(number)):
+                yield some
+                number += 1
+        except PostwerkError:
+            raise
+        except Exception as error:
+            log.exception("Step %r broke.", self.step)
+            raise RunStoppedError(f"Step {self.step!r} broke: {type(error).__name__}: {error}.") from error
+        finally:
+            await tap.close()
+
+    def _tap(self, streams: Streams) -> Tap:
         run: Callable[..., Any] = self.shop.nodes[self.step].run  # type: ignore[attr-defined]  # see run_node
-        take = _taker(run, arguments, is_iterator=self.ports.is_iterator)
-        number = 0
-        while values := await take(self._wanted(number)):
-            yield await asyncio.to_thread(self._portion, number, values)
-            number += 1
+        if not self.ports.takes_context:
+            return Tap(run, streams, is_iterator=self.ports.is_iterator)
+        context = self.shop.call_context(self.step, Item((self.step,), None))
+        return Tap(run, streams, is_iterator=self.ports.is_iterator, ctx=context)
 
     def _wanted(self, number: int) -> int:
         size = size_of(number)
-        return size if self.limit is None else max(0, min(size, self.limit - self._read))
+        if self._left is not None:
+            size = min(size, self._left)
+            self._left -= size
+        return size
 
     def _portion(self, number: int, values: list[Any]) -> Portion:
-        self._read += len(values)
         portion = Portion(number)
         seeds = [seed for value in values if (seed := self._seed(value, portion.failures))]
         portion.items = len(seeds)
@@ -80,78 +109,49 @@ class Reader:
 
     def _seed(self, value: Any, failures: list[FailedItem]) -> Seed | None:
         if isinstance(value, Unreadable):
-            failures.append(self._failed(value.key, value.message, value))
+            failures.append(self._failed(value.key, value.message, value.source, value.column))
             return None
         key = self._key(value)
-        if not self.ports.is_iterator:
-            return self._seeded(self.step, value)
-        row = value.source.row if isinstance(value, Record) and value.source else None
         if key in self._rows:
-            failures.append(self._twice(key, row, value))
+            failures.append(self._twice(key, value))
             return None
-        self._rows[key] = row
-        return self._seeded(key, value)
+        self._rows[key] = _row_of(value)
+        return self._seeded(key, value, failures)
 
     def _key(self, value: Any) -> str:
+        if not self.ports.is_iterator:
+            return self.step
         return value.key if isinstance(value, Record) else str(len(self._rows) + 1)
 
-    def _seeded(self, key: str, value: Any) -> Seed:
+    def _seeded(self, key: str, value: Any, failures: list[FailedItem]) -> Seed | None:
         record = value if isinstance(value, Record) else None
-        pairs: Iterable[Given] = given(value, self.ports)
-        items = {
-            Endpoint(step=self.step, port=port): [Item((key,), one, one if isinstance(one, Record) else record)]
-            for port, one in pairs
-        }
-        return Seed(key, items)
+        items: Items = {}
+        for port, one in self._outputs(value):
+            if isinstance(one, Unreadable) or port in self._rejects:
+                failures.append(self._rejected(key, one))
+            else:
+                item = Item((key,), one, one if isinstance(one, Record) else record)
+                items[Endpoint.model_construct(step=self.step, port=port)] = [item]
+        return Seed(key, items) if items else None
 
-    def _twice(self, key: str, row: int | None, value: Record) -> FailedItem:
-        first = self._rows[key]
-        place = f"row {first}" if first is not None else "an earlier item"
-        message = f"The key {key!r} is already that of {place}. Each row needs a key of its own; mend the list."
-        return self._failed(f"{key} (row {row})" if row is not None else key, message, value)
+    def _outputs(self, value: Any) -> list[tuple[str, Any]]:
+        if isinstance(value, Outputs):
+            return [(name, one) for name, one in value.__dict__.items() if one is not None]
+        return [(next(iter(self.ports.outputs), ""), value)]
 
-    def _failed(self, key: str, message: str, value: Record | Unreadable) -> FailedItem:
+    def _twice(self, key: str, value: Record) -> FailedItem:
+        first, row = self._rows[key], _row_of(value)
+        before = f"row {first}" if first is not None else "an earlier item"
+        message = f"The key {key!r} is already that of {before}. Each row needs a key of its own; mend the list."
+        return self._failed(f"{key} (row {row})" if row is not None else key, message, value.source)
+
+    def _rejected(self, key: str, value: Any) -> FailedItem:
         column = value.column if isinstance(value, Unreadable) else None
-        return FailedItem(self.step, key, key, message, "Refused", value.source, column)
+        return self._failed(key, value.complaint, getattr(value, "source", None), column)
+
+    def _failed(self, key: str, message: str, source: Source | None, column: str | None = None) -> FailedItem:
+        return FailedItem(self.step, key, key, message, "Refused", source, column)
 
 
-Taker = Callable[[int], Any]
-
-
-def _taker(run: Callable[..., Any], arguments: dict[str, Any], *, is_iterator: bool) -> Taker:
-    """A coroutine function that gives the next so many values, and none at the end."""
-    if inspect.isasyncgenfunction(run):
-        stream = run(**arguments)
-
-        async def take_async(size: int) -> list[Any]:
-            return [value async for value in _first(stream, size)]
-
-        return take_async
-    values: Iterator[Any] | None = None
-
-    async def take(size: int) -> list[Any]:
-        nonlocal values
-        if values is None:
-            values = iter(await _begin(run, arguments, is_iterator))
-        return await asyncio.to_thread(lambda: list(islice(values, size)))
-
-    return take
-
-
-async def _begin(run: Callable[..., Any], arguments: dict[str, Any], is_iterator: bool) -> Iterable[Any]:
-    if inspect.iscoroutinefunction(run):
-        result = await run(**arguments)
-    else:
-        result = await asyncio.to_thread(run, **arguments)
-    if is_iterator:
-        values: Iterable[Any] = result
-        return values
-    return [] if result is None else [result]
-
-
-async def _first(stream: AsyncIterator[Any], size: int) -> AsyncIterator[Any]:
-    for _ in range(size):
-        try:
-            yield await anext(stream)
-        except StopAsyncIteration:
-            return
+def _row_of(value: Any) -> int | None:
+    return value.source.row if isinstance(value, Record) and value.source else None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Text, cast, delete, func, insert, select, update
 
 from ...engine import Refused, Source
 from ..blobs import BlobRef
-from ..store import chunks, failures, insert_new, runs
+from ..store import chunks, failures, insert_new, outbox, runs
 from ..work import FailedItem
 from .states import RunState, is_legal
 
@@ -156,10 +156,19 @@ def failures_of(connection: Connection, run_id: str, limit: int | None = None) -
     return sorted(found, key=lambda one: (one.source.row or 0) if one.source else 0)
 
 
-def failed_items(connection: Connection, run_id: str) -> int:
-    """How many source items have at least one failure."""
-    query = select(func.count(func.distinct(failures.c.item))).where(failures.c.run == run_id)
-    return int(connection.execute(query).scalar_one())
+def failed_items(connection: Connection, run_id: str, steps: Collection[str] | None = None) -> int:
+    """How many source items have at least one failure, in some steps or in any."""
+    failed = select(failures.c.item, cast(failures.c.source, Text)).where(failures.c.run == run_id).distinct()
+    if steps is not None:
+        failed = failed.where(failures.c.step.in_(sorted(steps)))
+    return int(connection.execute(select(func.count()).select_from(failed.subquery())).scalar_one())
+
+
+def remove_failures_of_mails(connection: Connection, run_id: str, step: str) -> None:
+    """Forgets the failures of a step's items that became mails."""
+    mails = select(outbox.c.key).where(outbox.c.run == run_id, outbox.c.step == step)
+    of_step = (failures.c.run == run_id) & (failures.c.step == step)
+    connection.execute(delete(failures).where(of_step, failures.c.key.in_(mails)))
 
 
 def _failure_row(run_id: str, failed: FailedItem, now: datetime) -> dict[str, Any]:

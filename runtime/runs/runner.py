@@ -7,8 +7,8 @@ that was interrupted goes on with the chunks that are not done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Collection
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,11 +19,12 @@ from ...engine import PostwerkError
 from ...engine.agenda import Turn, agenda
 from ...engine.plan import Root, Stage
 from ..outbox import following, outbox
-from ..spool import encode_seeds
 from ..store import Store
 from ..work import Crew, Workshop
 from . import rows
-from .keeping import Keeper, Post, RunEndedError
+from .ending import steps_of_sources, tell_undelivered
+from .keeping import Job, Keeper, Post, RunEndedError
+from .onward import Onward
 from .outcomes import Outcomes
 from .progress import Progress
 from .roots import Roots
@@ -52,13 +53,20 @@ class Runner:
         self.keeper = Keeper(self.store, self.run, self.crew, self.outcomes, self.post, self.progress)
 
     async def go(self, *, is_sending: bool = True) -> rows.Run:
-        """To the end; without sending, to where its mails are queued. Returns the run as it is then."""
+        """To the end; without sending, to where its mails are queued. Returns the run as it is then.
+
+        Raises:
+            DiskFullError: not even the end could be written; the run can be resumed.
+        """
+        failure: BaseException | None = None
         try:
             await self._go(is_sending)
         except* RunEndedError:
             pass
         except* (PostwerkError, OSError) as errors:
-            await self._fail(_first(errors))
+            failure = _first(errors)
+        if failure is not None:
+            await self._fail(failure)
         return await self.store.read(lambda connection: rows.get_run(connection, self.run.id))
 
     async def _go(self, is_sending: bool) -> None:
@@ -74,63 +82,81 @@ class Runner:
 
     async def _take(self, turn: Turn) -> None:
         if turn.stage:
-            await self._wait_for(output.step for output in turn.stage.shared)
+            await self._wait_for(self.outcomes.sends_among(turn.stage.shared))
         if turn.root:
             await self._read(turn.root, turn.stage)
-        elif turn.stage and self.outcomes.awaited(turn.stage):
-            await self._follow(turn.stage)
+        elif turn.stage and self.outcomes.sends_among(turn.stage.enters):
+            await self._follow(Onward(self.outcomes, turn.stage))
         elif turn.stage:
             await self._work_through(turn.stage)
 
     async def _read(self, root: Root, stage: Stage | None) -> None:
         """Reads a source or gather, and does the first stage of its items meanwhile."""
-        if root.is_gather:
-            await self._wait_for(frozenset(output.step for output in root.takes))
+        await self._wait_for(self.outcomes.sends_among(root.takes))
         done = await self._numbers_done(stage) if stage else frozenset()
-        async with asyncio.TaskGroup() as group:
-            async for portion in self.roots.portions(root):
-                if stage and portion.items and portion.number not in done:
-                    await self.keeper.slots.acquire()
-                    group.create_task(self.keeper.chunk(stage, portion.number, portion.number, portion.lines))
+        async with asyncio.TaskGroup() as group, aclosing(self.roots.portions(root, done)) as portions:
+            async for portion in portions:
+                if stage and portion.items:
+                    await self._start(group, Job(stage, portion.number, portion.number, portion.lines))
 
     async def _work_through(self, stage: Stage) -> None:
         """Does a stage whose items have all left earlier ones."""
         done = await self._numbers_done(stage)
         async with asyncio.TaskGroup() as group:
-            for number in await self.roots.origins(stage.root):
-                if number not in done:
-                    seeds = await self.outcomes.seeds(stage.root, number, stage.enters)
-                    lines = encode_seeds(seeds.values(), self.shop.blobs.put)
-                    await self.keeper.slots.acquire()
-                    group.create_task(self.keeper.chunk(stage, number, number, lines))
+            for origin in await self.roots.origins(stage.root):
+                if origin not in done:
+                    lines = await self.outcomes.lines(stage.root, origin, stage.enters)
+                    await self._start(group, Job(stage, origin, origin, lines))
+
+    async def _follow(self, onward: Onward) -> None:
+        """Does a stage behind sends, item by item, as their outcomes come; ends when no more can come."""
+        await self._pass(onward)
+        while True:
+            is_settled = await self.outcomes.is_settled(onward.awaited)
+            if await self._go_on(onward):
+                continue
+            if is_settled:
+                return
+            await self._pause()
+
+    async def _pass(self, onward: Onward) -> None:
+        """Items that wait for no mail; their chunks have the numbers of their portions."""
+        done = await self._numbers_done(onward.stage)
+        async with asyncio.TaskGroup() as group:
+            for origin in await self.roots.origins(onward.stage.root):
+                if origin not in done and (seeds := await onward.passing(origin)):
+                    await self._start(group, Job(onward.stage, origin, origin, self.outcomes.encoded(seeds)))
+
+    async def _go_on(self, onward: Onward) -> bool:
+        """Whether any item could go on."""
+        number = await self._next_number(onward.stage)
+        first = number
+        async with asyncio.TaskGroup() as group:
+            async for ready in onward.ready():
+                lines = self.outcomes.encoded(ready.seeds)
+                await self._start(group, Job(onward.stage, number, ready.origin, lines, ready.mails))
+                number += 1
+        return number > first
+
+    async def _next_number(self, stage: Stage) -> int:
+        """Behind those of the portions, which `_pass` uses."""
+        run_id, origins = self.run.id, await self.roots.origins(stage.root)
+        used = await self.store.read(lambda connection: rows.next_number(connection, run_id, stage.number))
+        return max([used, *(origin + 1 for origin in origins)])
+
+    async def _start(self, group: asyncio.TaskGroup, job: Job) -> None:
+        await self.keeper.slots.acquire()
+        group.create_task(self.keeper.do(job))
 
     async def _numbers_done(self, stage: Stage) -> frozenset[int]:
         number, run_id = stage.number, self.run.id
         done = await self.store.read(lambda connection: rows.chunks_of(connection, run_id, stage=number))
         return frozenset(chunk.number for chunk in done)
 
-    async def _follow(self, stage: Stage) -> None:
-        """Does a stage behind sends, item by item, as their outcomes come; ends when no more can come."""
-        run_id = self.run.id
-        number = await self.store.read(lambda connection: rows.next_number(connection, run_id, stage.number))
-        while True:
-            is_settled = await self.outcomes.is_settled(self.outcomes.awaited(stage))
-            ready = await self.outcomes.take(stage)
-            for origin, seeds, mails in ready:
-                await self.keeper.slots.acquire()
-                lines = encode_seeds(seeds, self.shop.blobs.put)
-                await self.keeper.chunk(stage, number, origin, lines, taken=mails)
-                number += 1
-            if is_settled and not ready:
-                return
-            if not ready:
-                await self._pause()
-
     async def _release(self) -> bool:
         """The verdict of the preflight: lets the planned mails go, or none."""
         is_released = await self.store.write(self._verdict)
         await self._look()
-        self.progress.forget_rate()
         run_id = self.run.id
         for account in await self.store.read(lambda connection: following.accounts_of(connection, run_id)):
             self.post.wake(account)
@@ -138,10 +164,13 @@ class Runner:
 
     def _verdict(self, connection: Connection) -> bool:
         run_id, now = self.run.id, datetime.now(UTC)
-        if rows.state_of(connection, run_id) is RunState.SENDING:
+        state = rows.state_of(connection, run_id)
+        if state not in ACTIVE:
+            raise RunEndedError
+        if state is RunState.SENDING:
             return True
-        failed = rows.failed_items(connection, run_id)
         rows.keep_totals(connection, run_id, self.progress.as_totals())
+        failed = rows.failed_items(connection, run_id)
         if failed and self.shop.flow.settings.bad_rows == "stop":
             outbox.cancel_run(connection, run_id, now)
             message = f"{failed:,} of {self.progress.read:,} items are not in order, so no mail has left."
@@ -160,16 +189,16 @@ class Runner:
         if rows.state_of(connection, self.run.id) not in ACTIVE:
             return
         now = datetime.now(UTC)
-        self.outcomes.fail_refused(connection, now)
+        tell_undelivered(connection, self.outcomes, now)
+        self.progress.count_failed(rows.failed_items(connection, self.run.id, steps_of_sources(self.shop.plan)))
         rows.keep_totals(connection, self.run.id, self.progress.as_totals())
         rows.move_run(connection, self.run.id, RunState.FINISHED, finished_at=now)
 
-    async def _wait_for(self, steps: Iterable[str] | None) -> None:
+    async def _wait_for(self, steps: Collection[str] | None) -> None:
         """Returns when no mail of these steps, or of all, can still change by itself."""
-        awaited = None if steps is None else frozenset(step for step in steps if self.outcomes.sends(step))
-        if awaited is not None and not awaited:
+        if steps is not None and not steps:
             return
-        while not await self.outcomes.is_settled(awaited):
+        while not await self.outcomes.is_settled(steps):
             await self._pause()
 
     async def _pause(self) -> None:
@@ -187,7 +216,7 @@ class Runner:
             lambda connection: (rows.state_of(connection, run_id), outbox.counts(connection, run_id))
         )
         self.progress.mails = counts
-        self.progress.mark(self.progress.settled)
+        self.progress.mark()
         if state is RunState.CANCELLED:
             raise RunEndedError
 
@@ -197,6 +226,7 @@ class Runner:
         def fail(connection: Connection) -> None:
             if rows.state_of(connection, self.run.id) in ACTIVE:
                 outbox.cancel_run(connection, self.run.id, now)
+                rows.keep_totals(connection, self.run.id, self.progress.as_totals())
                 rows.move_run(connection, self.run.id, RunState.FAILED, message=message, finished_at=now)
 
         await self.store.write(fail)

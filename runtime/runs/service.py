@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from ...engine import Refused
-from ..outbox import following, outbox
+from ...engine.flow import load_flow
+from ..outbox import MailState, outbox
 from ..outbox.delivery import Delivery
 from ..work import Crew, Workshop
 from ..workspace import Workspace
@@ -32,7 +33,10 @@ async def execute(workspace: Workspace, run: rows.Run, progress: Progress, *, is
     kept = await workspace.store.read(lambda connection: rows.chunks_of(connection, run.id))
     for chunk in kept:
         progress.add_kept(chunk.counts)
-    async with _post(workspace, is_sending=is_sending and not run.is_dry) as post, Crew(setup, shop) as crew:
+    shop.context.tray.sweep()
+    was_begun = run.started_at is not None
+    post_office = _post(workspace, is_sending=is_sending and not run.is_dry)
+    async with post_office as post, Crew(setup, shop, is_careful=was_begun) as crew:
         runner = Runner(workspace.store, run, shop, crew, post, progress)
         return await runner.go(is_sending=is_sending)
 
@@ -74,34 +78,31 @@ async def cancel(workspace: Workspace, run_id: str) -> int:
 
 
 async def reopen(workspace: Workspace, run_id: str) -> rows.Run:
-    """A run that may be executed again: interrupted, failed, cancelled, or with mails that were queued again.
+    """A run that may be executed again: interrupted, failed, cancelled, or finished with mails that were sent again.
 
     Raises:
-        Refused: it was refused for its rows, which a new run reads anew; or nothing of it is left to do.
+        Refused: it was refused for its rows, which only a new run reads anew.
     """
     now = datetime.now(UTC)
 
     def open_again(connection: Connection) -> rows.Run:
         run = rows.get_run(connection, run_id)
-        if run.state in ACTIVE:
-            return run
         if run.state is RunState.FINISHED:
-            _must_have_mails(connection, run)
             rows.move_run(connection, run_id, RunState.SENDING, finished_at=None)
-        else:
-            _must_be_in_order(connection, run)
-            outbox.restore_run(connection, run_id, now)
-            rows.move_run(connection, run_id, RunState.BUILDING, message=None, finished_at=None)
+        elif run.state not in ACTIVE:
+            _take_up(connection, run, now)
         return rows.get_run(connection, run_id)
 
     return await workspace.store.write(open_again)
 
 
-def _must_have_mails(connection: Connection, run: rows.Run) -> None:
-    if following.is_settled(connection, run.id, None):
-        raise Refused(f"Run {run.id} has finished, and none of its mails waits to be sent. Start a new run.")
-
-
-def _must_be_in_order(connection: Connection, run: rows.Run) -> None:
-    if '"bad_rows": "skip"' not in run.flow and (failed := rows.failed_items(connection, run.id)):
+def _take_up(connection: Connection, run: rows.Run, now: datetime) -> None:
+    """Before its mails were released they are planned, after that they are queued."""
+    checks_first = load_flow(run.flow).settings.bad_rows == "stop"
+    is_released = outbox.is_released(connection, run.id)
+    if checks_first and not is_released and (failed := rows.failed_items(connection, run.id)):
         raise Refused(f"{failed:,} items of run {run.id} are not in order. Mend the list, and start a new run.")
+    mails = MailState.QUEUED if is_released or not checks_first else MailState.PLANNED
+    state = RunState.SENDING if is_released and checks_first else RunState.BUILDING
+    outbox.restore_run(connection, run.id, mails, now)
+    rows.move_run(connection, run.id, state, message=None, finished_at=None)

@@ -2,9 +2,10 @@
 
 from .crew import Crew
 from .results import BuiltMail, FailedItem, StepCount, Worked
+from .seeds import merged, part_of, pour
 from .setup import Setup
 from .trails import suspended_at
-from .workshop import Workshop, merged_items
+from .workshop import Workshop
 
 __all__ = [
     "BuiltMail",
@@ -14,6 +15,8 @@ __all__ = [
     "StepCount",
     "Worked",
     "Workshop",
-    "merged_items",
+    "merged",
+    "part_of",
+    "pour",
     "suspended_at",
 ]

@@ -6,37 +6,50 @@ A small run never needs them: its chunks are done on a thread.
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
-import threading
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Self
 
-from ..spool import first_key
-from .results import FailedItem, Worked
+from ...engine import PostwerkError
+from ...engine.passage import Seed
+from .results import FailedItem, StepCount, Worked
 from .setup import Setup
+from .worker import begin, do
 from .workshop import Workshop
+
+log = logging.getLogger(__name__)
 
 ENOUGH = 64
 """Items from which on worker processes pay: starting them costs about half a second."""
+MOST_DEADLY = 20
+"""Items that killed their worker process, after which the fault is not theirs. Finding one costs some seconds."""
 
-_shop: Workshop | None = None
+
+class CrewLostError(PostwerkError):
+    """No work can be done: worker processes do not start, or die too often."""
 
 
 class Crew:
     """Does chunks, here or in worker processes."""
 
-    def __init__(self, setup: Setup, shop: Workshop, size: int | None = None) -> None:
+    def __init__(self, setup: Setup, shop: Workshop, size: int | None = None, *, is_careful: bool = False) -> None:
+        """`is_careful`: nothing is done here, because some item of this work may have ended its program before."""
         self._setup, self._shop = setup, shop
         self.size = size or len(os.sched_getaffinity(0))
-        self._pool: ProcessPoolExecutor | None = None
-        self._starting: asyncio.Task[None] | None = None
-        self._here = asyncio.Lock()
+        self._is_careful = is_careful
         self._items = 0
+        self._pool: ProcessPoolExecutor | None = None
+        self._cell: ProcessPoolExecutor | None = None
+        """One process for chunks whose process died: here nobody else's item can be the cause."""
+        self._starting: asyncio.Task[None] | None = None
+        self._here, self._alone = asyncio.Lock(), asyncio.Lock()
+        self._deadly: list[str] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -44,34 +57,71 @@ class Crew:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._shop.stop()
         if self._starting:
             await asyncio.gather(self._starting, return_exceptions=True)
-        if self._pool:
-            await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        for pool in (self._pool, self._cell):
+            if pool:
+                await asyncio.to_thread(_end, pool, is_hasty=kind is not None)
 
     async def work(self, stage: int, lines: bytes, shared: bytes) -> Worked:
-        """Does a chunk. An item that kills its worker process, alone, twice, is a failed item; the others go on."""
-        self._items += lines.count(b"\n") + 1
-        if self._items > ENOUGH and self._starting is None:
-            self._starting = asyncio.create_task(asyncio.to_thread(self._start))
-        async with self._here:
-            if self._pool is None:
-                return await asyncio.to_thread(self._shop.work, stage, lines, shared)
-        return await self._try_twice(stage, lines, shared)
+        """Does a chunk. An item that kills its worker process is a failed item; the others go on.
 
-    async def _try_twice(self, stage: int, lines: bytes, shared: bytes) -> Worked:
-        for _ in range(2):
+        Raises:
+            CrewLostError: processes die again and again.
+        """
+        await self._prepare(lines.count(b"\n") + 1)
+        async with self._here:
+            pool = self._pool
+            if pool is None:
+                return await asyncio.to_thread(self._shop.work, stage, lines, shared)
+        try:
+            return await _in(pool, stage, lines, shared)
+        except BrokenProcessPool:
+            await self._replace(pool)
+        async with self._alone:
+            return await self._divide(stage, lines.split(b"\n"), shared)
+
+    async def _prepare(self, items: int) -> None:
+        self._items += items
+        if self._starting is None and (self._is_careful or self._items > ENOUGH):
+            self._starting = asyncio.create_task(self._start())
+        if self._starting and self._is_careful:
+            await asyncio.shield(self._starting)
+
+    async def _start(self) -> None:
+        try:
+            self._pool = await asyncio.to_thread(self._started, self.size)
+        except CrewLostError as error:
+            if self._is_careful:
+                raise
+            log.warning("%s Everything is done in one process, which is slower.", error.message)
+
+    async def _replace(self, broken: ProcessPoolExecutor) -> None:
+        """Several chunks learn of the same death; the first of them sees to it."""
+        async with self._here:
+            if self._pool is broken:
+                await asyncio.to_thread(broken.shutdown, wait=False)
+                self._pool = await asyncio.to_thread(self._started, self.size)
+
+    async def _divide(self, stage: int, items: list[bytes], shared: bytes) -> Worked:
+        """Does items whose process died, halving them until the one that kills it stands alone."""
+        for _ in range(2 if len(items) == 1 else 1):
             try:
-                return await self._in_pool(stage, lines, shared)
+                return await self._in_cell(stage, b"\n".join(items), shared)
             except BrokenProcessPool:
-                await self._replace()
-        items = lines.split(b"\n")
+                self._cell = None
         if len(items) == 1:
-            return self._given_up(stage, lines)
+            return self._given_up(stage, items[0])
         middle = len(items) // 2
-        first = await self._try_twice(stage, b"\n".join(items[:middle]), shared)
-        second = await self._try_twice(stage, b"\n".join(items[middle:]), shared)
-        return self._together(first, second)
+        first = await self._divide(stage, items[:middle], shared)
+        return self._together(first, await self._divide(stage, items[middle:], shared))
+
+    async def _in_cell(self, stage: int, lines: bytes, shared: bytes) -> Worked:
+        if self._cell is None:
+            self._cell = await asyncio.to_thread(self._started, 1)
+        return await _in(self._cell, stage, lines, shared)
 
     def _together(self, first: Worked, second: Worked) -> Worked:
         carried = [self._shop.blobs.read(one.carried) for one in (first, second) if one.carried]
@@ -79,47 +129,44 @@ class Crew:
         first.carried = self._shop.blobs.put(b"\n".join(carried)) if carried else None
         return first
 
-    async def _in_pool(self, stage: int, lines: bytes, shared: bytes) -> Worked:
-        pool = self._pool
-        if pool is None:
-            raise BrokenProcessPool
-        return await asyncio.get_running_loop().run_in_executor(pool, _work, stage, lines, shared)
-
     def _given_up(self, stage: int, line: bytes) -> Worked:
-        key, step = first_key(line), self._shop.plan.stages[stage].steps[0]
-        message = "The worker process died on this item, twice. Look for a file in it that is damaged or huge."
-        return Worked(failures=[FailedItem(step, key, key, message, "WorkerDied")])
+        (seed,) = self._shop.decode(line)
+        self._deadly.append(seed.key)
+        if len(self._deadly) > MOST_DEADLY:
+            raise CrewLostError(
+                f"{len(self._deadly)} items have killed their worker process, so something else is wrong. "
+                f"Is there enough memory? The last were {', '.join(self._deadly[-3:])}."
+            )
+        step = self._shop.plan.stages[stage].steps[0]
+        return Worked([], [_died(step, seed)], {step: StepCount(1, 1)}, Counter(failed=1))
 
-    def _start(self) -> None:
+    def _started(self, size: int) -> ProcessPoolExecutor:
+        """Runs on a thread; the processes inherit that SIGINT is nothing to it."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__, *sorted(self._shop.modules)])
-        pool = ProcessPoolExecutor(self.size, context, initializer=_begin, initargs=(self._setup,))
-        pool.submit(os.getpid).result()
-        self._pool = pool
-
-    async def _replace(self) -> None:
-        async with self._here:
-            broken, self._pool = self._pool, None
-            if broken:
-                await asyncio.to_thread(broken.shutdown, wait=False)
-            await asyncio.to_thread(self._start)
+        context.set_forkserver_preload([do.__module__, *sorted(self._shop.modules)])
+        try:
+            pool = ProcessPoolExecutor(size, context, initializer=begin, initargs=(self._setup,))
+            pool.submit(os.getpid).result()
+        except (OSError, BrokenProcessPool) as error:
+            raise CrewLostError(f"Worker processes can't be started: {error}") from error
+        return pool
 
 
-def _begin(setup: Setup) -> None:
-    global _shop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the master ends us; Ctrl-C on the terminal is for it alone
-    threading.Thread(target=_end_with_master, daemon=True).start()
-    _shop = Workshop(setup)
+async def _in(pool: ProcessPoolExecutor, stage: int, lines: bytes, shared: bytes) -> Worked:
+    return await asyncio.get_running_loop().run_in_executor(pool, do, stage, lines, shared)
 
 
-def _end_with_master() -> None:
-    master = multiprocessing.parent_process()
-    if master is not None:
-        wait([master.sentinel])
-    os._exit(1)
+def _died(step: str, seed: Seed) -> FailedItem:
+    records = (item.record for items in seed.items.values() for item in items if item.record)
+    source = next((record.source for record in records), None)
+    message = "The worker process died on this item, twice. Look for a file in it that is damaged or huge."
+    return FailedItem(step, seed.key, seed.key, message, "WorkerDied", source)
 
 
-def _work(stage: int, lines: bytes, shared: bytes) -> Worked:
-    if _shop is None:
-        raise RuntimeError("The worker was not begun.")
-    return _shop.work(stage, lines, shared)
+def _end(pool: ProcessPoolExecutor, *, is_hasty: bool) -> None:
+    """A chunk may be ended at any moment: what it did not hand over was not done."""
+    if is_hasty:
+        for process in list((pool._processes or {}).values()):  # no public way before Python 3.14
+            process.terminate()
+    pool.shutdown(cancel_futures=True)

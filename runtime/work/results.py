@@ -1,12 +1,12 @@
-"""What became of a chunk."""
+"""What became of a chunk. All of it goes from a worker process to its master, so it is small and plain."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ...engine import Outgoing, PostwerkError, Source, key_text
-from ...engine.passage import Failure
+from ...engine import PostwerkError, Source, key_text
+from ...engine.passage import Failure, Tally
 from ..blobs import BlobRef
 
 
@@ -31,9 +31,13 @@ class BuiltMail:
     step: str
     key: str
     source: Source | None
+    account: str
+    envelope_sender: str
+    recipients: tuple[str, ...]
+    subject: str
+    message_id: str
+    needs_smtputf8: bool
     blob: BlobRef
-    mail: Outgoing
-    """Without its content."""
 
 
 @dataclass(slots=True)
@@ -44,10 +48,11 @@ class StepCount:
     failed: int = 0
     given: Counter[str] = field(default_factory=Counter)
 
-    def add(self, other: StepCount) -> None:
+    def add(self, other: StepCount | Tally) -> None:
         self.taken += other.taken
         self.failed += other.failed
-        self.given.update(other.given)
+        for port, items in other.given.items():
+            self.given[port] += items
 
 
 @dataclass(slots=True)
@@ -63,11 +68,18 @@ class Worked:
     stops: str | None = None
     """Why the run must stop: a step with `on_error: stop` failed."""
 
+    def count(self, step: str) -> StepCount:
+        found = self.counts.get(step)
+        if found is None:
+            found = self.counts[step] = StepCount()
+        return found
+
     def add(self, other: Worked) -> None:
+        """All but what is carried."""
         self.mails += other.mails
         self.failures += other.failures
         for step, count in other.counts.items():
-            self.counts.setdefault(step, StepCount()).add(count)
+            self.count(step).add(count)
         self.endings.update(other.endings)
         self.stops = self.stops or other.stops
 

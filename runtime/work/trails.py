@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
+from types import TracebackType
 
-from ...engine import Item, Outgoing, key_text
+from ...engine import ConfigError, Item, Outgoing, key_text
 from ...engine.flow import Endpoint, Flow
 from ...engine.graph import Graph
 from ...engine.passage import Failure, Seed, Suspended, Trail
 from ...engine.plan import Stage
 from ..blobs import Blobs
 from ..spool import encode_seeds
-from .results import BuiltMail, StepCount, Worked, failed_item
+from .results import BuiltMail, Worked, failed_item
 
 
 def suspended_at(step: str) -> Endpoint:
@@ -20,61 +19,64 @@ def suspended_at(step: str) -> Endpoint:
     return Endpoint.model_construct(step=step, port="")
 
 
-def has_takers(graph: Graph, step: str) -> bool:
-    """Whether anything is wired to any of its outputs."""
-    return any(graph.is_wired(step, port) for port in graph.ports(step).outputs)
-
-
 class Trails:
-    """Turns the trails of a chunk into what is kept of it."""
+    """Gathers the trails of a chunk in `worked`; leaving the `with` block makes their bytes safe."""
 
-    def __init__(self, graph: Graph, flow: Flow, blobs: Blobs, stage: Stage, worked: Worked) -> None:
-        self.flow, self.blobs, self.worked = flow, blobs, worked
-        self.pack = blobs.pack()
-        self.carried: list[Seed] = []
-        self.awaited = {step for step in stage.suspends if has_takers(graph, step)}
+    def __init__(self, graph: Graph, flow: Flow, blobs: Blobs, stage: Stage) -> None:
+        self.worked = Worked()
+        self._flow, self._blobs = flow, blobs
+        self._pack = blobs.pack()
+        self._carried: list[Seed] = []
+        self._awaited = {step: suspended_at(step) for step in stage.suspends if _has_takers(graph, step)}
 
     def __enter__(self) -> None:
-        self.pack.__enter__()
+        self._pack.__enter__()
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if error is None:
                 self._finish()
         finally:
-            self.pack.__exit__(kind, error, trace)
+            self._pack.__exit__(kind, error, trace)
 
     def add(self, trail: Trail) -> None:
         self.worked.endings[trail.ending.value] += 1
         for step, tally in trail.tallies.items():
-            self.worked.counts.setdefault(step, StepCount()).add(
-                StepCount(tally.taken, tally.failed, Counter(tally.given))
-            )
+            self.worked.count(step).add(tally)
         for failure in trail.failures:
             self._fail(trail, failure)
         for one in trail.suspended:
             self._suspend(trail, one)
         if trail.items or trail.lost:
-            self.carried.append(Seed(trail.key, trail.items, trail.lost))
+            self._carried.append(Seed(trail.key, trail.items, trail.lost))
 
     def _fail(self, trail: Trail, failure: Failure) -> None:
         row = failed_item(failure, trail.key)
         self.worked.failures.append(row)
-        if self.flow.steps[failure.step].on_error == "stop":
-            self.worked.stops = f"Step {failure.step!r} is set to stop the run when it fails: {row.message}"
+        if self._flow.steps[failure.step].on_error == "stop" and self.worked.stops is None:
+            place = f"{row.source}: " if row.source else ""
+            self.worked.stops = f"Step {failure.step!r} is set to stop the run when it fails. {place}{row.message}"
 
     def _suspend(self, trail: Trail, one: Suspended) -> None:
-        if not isinstance(one.value, Outgoing):
-            raise TypeError(
-                f"Step {one.step!r} gave {type(one.value).__name__}; only mails can be left with the runtime."
-            )
+        mail = one.value
+        if not isinstance(mail, Outgoing):
+            raise ConfigError(f"Step {one.step!r} gave {type(mail).__name__}; only mails can be left with the runtime.")
         source = one.record.source if one.record else None
-        blob, bare = self.pack.add(one.value.content), one.value.changed(content=b"")
-        self.worked.mails.append(BuiltMail(one.step, key_text(one.key), source, blob, bare))
-        if one.step in self.awaited:
-            trail.items.setdefault(suspended_at(one.step), []).append(Item(one.key, one.record, one.record))
+        self.worked.mails.append(BuiltMail(
+            one.step, key_text(one.key), source, mail.account, mail.envelope_sender, mail.recipients, mail.subject,
+            mail.message_id, mail.needs_smtputf8, self._pack.add(mail.content),
+        ))  # fmt: skip
+        if one.step in self._awaited:
+            trail.items.setdefault(self._awaited[one.step], []).append(Item(one.key, one.record, one.record))
 
     def _finish(self) -> None:
-        if self.carried:
-            self.worked.carried = self.pack.add(encode_seeds(self.carried, self.pack.add))
-        self.pack.close()
+        if self._carried:
+            self.worked.carried = self._pack.add(encode_seeds(self._carried, self._pack.add))
+        self._pack.close()
+
+
+def _has_takers(graph: Graph, step: str) -> bool:
+    """Whether anything is wired to any of its outputs."""
+    return any(graph.is_wired(step, port) for port in graph.ports(step).outputs)

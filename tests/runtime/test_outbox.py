@@ -69,18 +69,43 @@ async def test_cancelling_a_run_stops_what_has_not_left(post: Office) -> None:
 
     await post.store.write(lambda connection: outbox.cancel_run(connection, "r1", LATER))
 
-    stopped = {"planned", "queued", "deferred", "held", "cancelled"}
+    stopped = {"planned", "queued", "deferred", "cancelled"}
     expected = {state.value: "cancelled" if state.value in stopped else state.value for state in S}
     assert await post.states() == expected
 
 
-async def test_a_cancelled_run_that_is_resumed_plans_its_mails_again(post: Office) -> None:
+@pytest.mark.parametrize("after", [S.PLANNED, S.QUEUED])
+async def test_a_run_that_is_resumed_takes_up_the_mails_that_were_cancelled_with_it(
+    post: Office, after: MailState
+) -> None:
     await post.put(post.new(1), state=S.PLANNED)
     await post.store.write(lambda connection: outbox.cancel_run(connection, "r1", LATER))
 
-    assert await post.store.write(lambda connection: outbox.restore_run(connection, "r1", LATER)) == 1
+    assert await post.store.write(lambda connection: outbox.restore_run(connection, "r1", after, LATER)) == 1
 
-    assert (await post.only()).state is S.PLANNED
+    mail = await post.only()
+    assert (mail.state, mail.reply, mail.queued_at) == (after, None, LATER if after is S.QUEUED else None)
+
+
+async def test_a_mail_that_a_person_has_cancelled_stays_so_when_its_run_is_stopped_and_resumed(post: Office) -> None:
+    await post.put(post.new(1), post.new(2))
+    first, second = await post.mails()
+
+    for change in (outbox.cancel_run, lambda one, run, now: outbox.restore_run(one, run, S.QUEUED, now)) * 2:
+        await post.store.write(lambda connection, change=change: change(connection, "r1", LATER))
+        if await post.states() == {"1": "queued", "2": "queued"}:
+            await post.store.write(lambda connection: outbox.cancel(connection, [first.id], LATER))
+
+    assert await post.states() == {first.key: "cancelled", second.key: "queued"}
+
+
+async def test_a_run_is_released_once_any_of_its_mails_may_leave(post: Office) -> None:
+    await post.put(post.new(1), state=S.PLANNED)
+    await post.put(post.new(1, run="r2"), state=S.QUEUED)
+
+    released = [await post.store.read(lambda one, run=run: outbox.is_released(one, run)) for run in ("r1", "r2")]
+
+    assert released == [False, True]
 
 
 async def test_two_actors_can_not_both_win(post: Office) -> None:

@@ -9,9 +9,8 @@ import typer
 
 from ...engine import PostwerkError
 from . import accounts, demo, flows, identities, nodes, outbox, runs, workspaces
-from .terminal import say_error
+from .terminal import say_error, say_json
 
-INTERRUPTED = 130
 FAILED = 1
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -24,21 +23,12 @@ for module in (demo, workspaces, flows, runs, outbox, accounts, identities, node
 
 
 def main() -> None:
-    """The program `postwerk`."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    """Runs the command that was given."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=LOG_FORMAT)
     try:
         app()
     except PostwerkError as error:
+        if "--json" in sys.argv:
+            say_json({"error": error.message})
         say_error(error.message)
         sys.exit(FAILED)
-    except KeyboardInterrupt:
-        say_error(
-            "Interrupted. What was done is kept; 'postwerk runs list' shows the run, 'postwerk runs resume ID' goes on."
-        )
-        sys.exit(INTERRUPTED)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
+from ..disk import DiskFullError
 from ..outbox import outbox
 from ..runs import rows, service
 from ..runs.progress import Progress
@@ -40,10 +42,12 @@ def run(
 ) -> None:
     """Run a flow to the end. Exits with 0 all good, 1 failed or refused, 3 finished with failed items."""
 
+    given = _pairs(inputs or [])
+
     async def go(opened: Workspace) -> dict[str, Any]:
         document, folder = opened.find_flow(flow)
         with opened.alone(f"postwerk run {flow}"):
-            started = await start_run(opened, document, folder, _pairs(inputs or []), is_dry=dry_run, limit=limit)
+            started = await start_run(opened, document, folder, given, is_dry=dry_run, limit=limit)
             return await _watched(opened, started, is_sending=not no_wait, is_quiet=as_json)
 
     try:
@@ -67,8 +71,12 @@ def _pairs(inputs: Sequence[str]) -> dict[str, str]:
 
 async def _watched(workspace: Workspace, started: rows.Run, *, is_sending: bool, is_quiet: bool) -> dict[str, Any]:
     progress = Progress()
-    with ProgressBar(progress, is_quiet=is_quiet):
-        await service.execute(workspace, started, progress, is_sending=is_sending)
+    try:
+        with ProgressBar(progress, is_quiet=is_quiet):
+            await service.execute(workspace, started, progress, is_sending=is_sending)
+    except (asyncio.CancelledError, DiskFullError):
+        say_error(f"The run is interrupted, and what was done is kept. Go on with: postwerk runs resume {started.id}")
+        raise
     return await report_of(workspace, started.id)
 
 

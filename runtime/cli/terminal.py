@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -27,8 +30,8 @@ WorkspaceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 HERE = Path()
-INTERRUPTED = 130
-"""The exit code of a program that the keyboard stopped, as shells have it."""
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+"""Exit codes, as shells know them."""
 
 
 def say_json(content: Any) -> None:
@@ -69,16 +72,28 @@ def ask_secret(question: str, *, is_optional: bool = False) -> str | None:
 
 
 def in_workspace(folder: Path, work: Callable[[Workspace], Awaitable[T]]) -> T:
-    """What an async function makes of an open workspace. Stopped by the keyboard, it says how to go on."""
+    """What an async function makes of an open workspace.
+
+    Ctrl-C, and what stops services and closes terminals, end it in order: what is on its way is finished first.
+    What nodes print goes to standard error, so that standard output holds only what the command says.
+    """
 
     async def whole() -> T:
+        _end_in_order()
         with Workspace(folder) as workspace:
             return await work(workspace)
 
     try:
-        return run(whole())
-    except KeyboardInterrupt:  # typer would end the program without a word
-        say_error(
-            "Interrupted. What was done is kept; 'postwerk runs list' shows the run, 'postwerk runs resume ID' goes on."
-        )
+        with redirect_stdout(sys.stderr):
+            return run(whole())
+    except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+    except asyncio.CancelledError:
+        raise typer.Exit(TERMINATED) from None
+
+
+def _end_in_order() -> None:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        if task and signal.getsignal(one) is signal.SIG_DFL:  # with nohup it is ignored
+            loop.add_signal_handler(one, task.cancel)

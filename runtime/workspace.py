@@ -17,12 +17,15 @@ from ..engine.flow import Flow, load_flow
 from .accounts import Accounts
 from .blobs import Blobs
 from .context import Keyring
+from .disk import full_disk_told
 from .identities import Certificates, Identities
 from .secrets import Secrets, load_key
 from .store import Store
 
 FOLDERS = ("blobs", "files", "flows", "output")
 DATABASE = "postwerk.db"
+DATABASE_URL = "POSTWERK_DATABASE_URL"
+"""The variable that names another database."""
 FLOW_FILE = "flow.json"
 """A flow's own name in a folder that also holds its templates and forms."""
 
@@ -33,7 +36,8 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         """Raises ConfigError when the folder is no workspace."""
         self.folder = folder.resolve()
-        if not (self.folder / DATABASE).exists():
+        database = self._database
+        if not (self.folder / "blobs").is_dir() or (isinstance(database, Path) and not database.exists()):
             raise ConfigError(f"{str(folder)!r} is no workspace. Make one: postwerk init {folder}")
         self._open()
 
@@ -44,7 +48,7 @@ class Workspace:
         Raises:
             ConfigError: there is something in it.
         """
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
             raise ConfigError(f"{str(folder)!r} is not empty. Name a folder that is empty or does not exist.")
         for name in FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -54,12 +58,16 @@ class Workspace:
         return workspace
 
     def _open(self) -> None:
-        self.store = Store(self.folder / DATABASE)
+        self.store = Store(self._database)
         self.blobs = Blobs(self.folder / "blobs")
         self.secrets = Secrets(load_key(self.folder, os.environ))
         self.accounts = Accounts(self.store, self.secrets)
         self.identities = Identities(self.store, self.secrets)
         self.certificates = Certificates(self.store)
+
+    @property
+    def _database(self) -> Path | str:
+        return os.environ.get(DATABASE_URL) or self.folder / DATABASE
 
     def close(self) -> None:
         self.blobs.close()
@@ -88,7 +96,8 @@ class Workspace:
                 f"The workspace {str(self.folder)!r} is in use by {_holder(note)}. Wait until it has ended, or end it."
             ) from None
         try:
-            note.write_text(json.dumps({"pid": os.getpid(), "purpose": purpose}), "utf-8")
+            with full_disk_told(self.folder):
+                note.write_text(json.dumps({"pid": os.getpid(), "purpose": purpose}), "utf-8")
             self.blobs.sweep()
             yield
         finally:

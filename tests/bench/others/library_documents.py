@@ -48,11 +48,16 @@ def document(row: Row, form: str) -> bytes:
     return locked.getvalue()
 
 
-def signed(entity: bytes, certificate: str, key: str) -> bytes:
+@cache
+def identity_of(certificate: str, key: str) -> tuple[x509.Certificate, RSAPrivateKey]:
     private = serialization.load_pem_private_key(read(key), None)
     assert isinstance(private, RSAPrivateKey)
+    return x509.load_pem_x509_certificate(read(certificate)), private
+
+
+def signed(entity: bytes, certificate: str, key: str) -> bytes:
     builder = PKCS7SignatureBuilder().set_data(entity)
-    builder = builder.add_signer(x509.load_pem_x509_certificate(read(certificate)), private, hashes.SHA256())
+    builder = builder.add_signer(*identity_of(certificate, key), hashes.SHA256())
     signature = builder.sign(serialization.Encoding.DER, [PKCS7Options.DetachedSignature, PKCS7Options.Binary])
     return (
         b'Content-Type: multipart/signed; protocol="application/pkcs7-signature"; micalg=sha-256; '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,8 @@ class Program:
 
     workspace: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    room: int | None = None
+    """Bytes that a file may have before the system takes no more, as on a full disk."""
 
     def __call__(self, *words: str | Path, secret: str | None = None, **environment: str) -> Ended:
         """Runs it to its end. Whatever it was given, it may not show a traceback or a warning of Python's."""
@@ -65,13 +68,17 @@ class Program:
         with subprocess.Popen(
             [console_script(), *map(str, words)], cwd=self.workspace.parent, text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=self._surroundings(secret, environment),
+            env=self._surroundings(secret, environment), preexec_fn=self._leave_no_room,
         ) as process:  # fmt: skip
             try:
                 yield process
             finally:
                 if process.poll() is None:
                     process.kill()
+
+    def _leave_no_room(self) -> None:
+        if self.room is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.room, self.room))
 
     def _surroundings(self, secret: str | None, more: Mapping[str, str]) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("POSTWERK_")}

@@ -19,7 +19,7 @@ from .dialogue import Dialogue, Reply, SessionLostError, printable
 QUIT_SECONDS = 5
 SECONDS_FOR_BYTES = 1 / 20_000
 """A mail of 20 MB may take a quarter of an hour on a slow line before the server can answer."""
-_UNFIT = re.compile(r"[\x00-\x20\x7f<>]")
+_UNFIT = re.compile("[\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]")
 _PERIOD = re.compile(rb"(?m)^\.")
 _BARE = re.compile(rb"\r\n|\r|\n")
 

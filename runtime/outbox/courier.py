@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from sqlalchemy import Connection
@@ -25,9 +24,8 @@ from .claims import Claim, End, OutdatedError, claims, next_due, queue_due
 from .connection import OpeningError, Session, open_session, tls_context
 from .dialogue import SessionLostError
 from .marks import BudgetSpentError, Marks
+from .pace import FIRST_LOGIN_WAIT, Pace
 from .states import MailState
-
-log = logging.getLogger(__name__)
 
 BATCH = 200
 """Mails read from the store at a time."""
@@ -37,23 +35,6 @@ IDLE_SECONDS = 10
 """How long a session waits for another mail."""
 MOST_SESSIONS_LOST = 3
 """A mail that cost so many sessions is put off."""
-FIRST_WAIT = timedelta(seconds=1)
-FIRST_LOGIN_WAIT = timedelta(minutes=1)
-"""Servers lock accounts after a few refused logins."""
-LONGEST_WAIT = timedelta(minutes=10)
-CROWDED = timedelta(minutes=1)
-"""How long fewer connections are used after the server had enough of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why an account sends nothing just now."""
-
-    account: str
-    reason: str
-    since: datetime
-    retry_at: datetime
-    failures: int
 
 
 @dataclass(slots=True)
@@ -82,7 +63,7 @@ class Courier:
 
     def __init__(self, name: str, office: Office) -> None:
         self.name = name
-        self.trouble: Trouble | None = None
+        self.pace = Pace(name, office.clock)
         self._office = office
         self._waiting: deque[Parcel] = deque()
         self._held: set[int] = set()
@@ -90,7 +71,7 @@ class Courier:
         self._sessions: set[Session] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._idle = 0
-        self._setbacks = 0
+        self._offering = 0
         self._losses: Counter[int] = Counter()
         self._account: Account | None = None
         self._context: ssl.SSLContext | None = None
@@ -99,8 +80,6 @@ class Courier:
         self._is_stopping = False
         self._has_more = True
         self._due: datetime | None = None
-        self._budget_at: datetime | None = None
-        self._crowd: tuple[int, datetime] | None = None
 
     def wake(self) -> None:
         """Says that there may be new mails."""
@@ -129,7 +108,7 @@ class Courier:
             while not self._is_stopping:
                 self._awake.clear()
                 await self._refill()
-                if self._waiting and self._gate() is None:
+                if self._may_offer():
                     self._arrived.set()
                 for _ in range(self._wanted_sessions()):
                     self._opening.add(tasks.create_task(self._serve()))
@@ -139,26 +118,33 @@ class Courier:
 
     async def _refill(self) -> None:
         """Reads the next mails, when few are left in memory."""
-        if self._due is not None and self._due <= self._now:
+        if self._due is not None and self._due <= self._now and self._gate() is None:
             await self._queue_due()
         if not self._has_more or len(self._waiting) > BATCH // 2:
             return
         self._has_more = False
+        self._due = None
         self._settled.clear()
         number = BATCH + len(self._held)
-        parcels, self._due = await self._office.store.read(lambda connection: self._read(connection, number))
+        parcels, due = await self._office.store.read(lambda connection: self._read(connection, number))
+        self._note_due(due)
         gone = self._held | self._settled  # what was settled while we read may still look queued
         fresh = [parcel for parcel in parcels if parcel.claim.id not in gone]
         self._has_more = self._has_more or len(parcels) == number
         self._waiting.extend(fresh)
         self._held.update(parcel.claim.id for parcel in fresh)
 
+    def _note_due(self, moment: datetime | None) -> None:
+        """A deferred mail is tried again then."""
+        known = [one for one in (self._due, moment) if one is not None]
+        self._due = min(known, default=None)
+
     async def _queue_due(self) -> None:
         try:
             await self._office.store.write(lambda connection: queue_due(connection, self.name, self._now))
             self._has_more = True
         except DiskFullError as error:
-            self._in_trouble(error.message, FIRST_WAIT)
+            self.pace.pause(error.message)
 
     def _read(self, connection: Connection, number: int) -> tuple[list[Parcel], datetime | None]:
         room = READ_AHEAD_BYTES
@@ -177,30 +163,29 @@ class Courier:
 
     def _wanted_sessions(self) -> int:
         """How many more sessions there should be."""
-        if not self._waiting or self._gate() is not None:
+        if self._is_stopping or not self._may_offer():
             return 0
-        most = 1 if self.trouble or self._account is None else self._account.limits.connections
-        if self._crowd is not None:
-            if self._crowd[1] <= self._now:
-                self._crowd = None
-            else:
-                most = min(most, self._crowd[0])
+        most = self.pace.sessions(self._account.limits.connections) if self._account else 1
         there = len(self._sessions) + len(self._opening)
         return max(0, min(most - there, len(self._waiting) - len(self._opening) - self._idle))
 
+    def _may_offer(self) -> bool:
+        """Whether there is a mail, and nothing that keeps it back."""
+        left = self._office.marks.left(self.name)
+        return bool(self._waiting) and self._gate() is None and (left is None or left > self._offering)
+
     def _gate(self) -> datetime | None:
         """Until when nothing may be sent, whatever waits."""
-        gates = [self._budget_at, self.trouble.retry_at if self.trouble else None]
-        closed = [gate for gate in gates if gate is not None and gate > self._now]
-        return max(closed, default=None)
+        gates = (self.pace.resumes_at, self._office.marks.shut_until(self.name))
+        return max((gate for gate in gates if gate is not None), default=None)
 
     async def _ring(self) -> None:
         """Wakes the loop at the next moment at which there may be something to do."""
-        moments = [moment for moment in (self._gate(), self._due) if moment is not None]
-        if self._crowd is not None and self._waiting:
-            moments.append(self._crowd[1])
-        if moments:
-            await self._office.clock.until(min(moments))
+        gate = self._gate()
+        moments = [gate] if gate is not None else [self._due, self.pace.widens_at if self._waiting else None]
+        known = [moment for moment in moments if moment is not None]
+        if known:
+            await self._office.clock.until(min(known))
             self._awake.set()
 
     async def _serve(self) -> None:
@@ -220,7 +205,7 @@ class Courier:
         try:
             while self._may_go_on(session) and (parcel := await self._next()) is not None:
                 await self._deliver(session, parcel)
-            goes_on = session.is_open and not self._is_stopping and bool(self._waiting) and self._gate() is None
+            goes_on = session.is_open and not self._is_stopping and self._may_offer()
             await session.quit()
         finally:
             session.close()
@@ -236,28 +221,11 @@ class Courier:
                 self._account = account
             return await open_session(account, self._context)
         except OpeningError as error:
-            self._cannot_open(error)
+            self.pace.could_not_open(error, len(self._sessions))
         except ConfigError as error:
-            self._in_trouble(error.message, FIRST_LOGIN_WAIT)
-        return None
-
-    def _cannot_open(self, error: OpeningError) -> None:
-        if self._sessions and not error.is_login:
-            self._crowd = (len(self._sessions), self._now + CROWDED)
-            log.warning("%s: %s Going on with fewer connections: %d.", self.name, error.reason, len(self._sessions))
-        else:
-            self._in_trouble(error.reason, FIRST_LOGIN_WAIT if error.is_login else FIRST_WAIT)
-
-    def _in_trouble(self, reason: str, first_wait: timedelta) -> None:
-        """Pauses the account, each time for longer. Its mails stay queued."""
-        before = self.trouble
-        failures = before.failures + 1 if before else 1
-        wait = min(LONGEST_WAIT, first_wait * (1 << min(failures - 1, 20)))
-        since = before.since if before else self._now
-        self.trouble = Trouble(self.name, reason, since, self._now + wait, failures)
-        if before is None or before.reason != reason:
-            log.warning("%s sends nothing for now: %s", self.name, reason)
+            self.pace.pause(error.message, FIRST_LOGIN_WAIT)
         self._office.changed()
+        return None
 
     def _may_go_on(self, session: Session) -> bool:
         most = session.account.limits.mails_per_connection
@@ -265,7 +233,7 @@ class Courier:
 
     async def _next(self) -> Parcel | None:
         """The next mail; None when none comes for a while."""
-        if not self._waiting or self._gate() is not None:
+        if not self._may_offer():
             self._idle += 1
             try:
                 async with asyncio.timeout(IDLE_SECONDS):
@@ -281,7 +249,7 @@ class Courier:
         return self._waiting.popleft()
 
     async def _wait_for_mail(self) -> None:
-        while not self._is_stopping and (not self._waiting or self._gate() is not None):
+        while not self._is_stopping and not self._may_offer():
             self._arrived.clear()
             self._awake.set()
             await self._arrived.wait()
@@ -289,29 +257,41 @@ class Courier:
     async def _deliver(self, session: Session, parcel: Parcel) -> None:
         """One attempt, whatever comes of it."""
         claim = parcel.claim
+        self._offering += 1
         try:
-            content = parcel.content
-            if content is None:
-                content = await asyncio.to_thread(self._office.blobs.read, claim.blob)
-            end = await attempt(session, claim, content, self._office.marks, self._office.clock)
+            end = await self._attempt(session, parcel)
         except BlobDamagedError as error:
             self._end(verdicts.unfit(claim, error.message, self._now))
         except OutdatedError:
             self._forget(claim.id)
         except SessionLostError as error:
             self._lose(parcel, error.reason)
-        except BudgetSpentError as error:
-            self._budget_at = error.until
+        except BudgetSpentError:
             self._waiting.appendleft(parcel)
         except DiskFullError as error:
-            self._in_trouble(error.message, FIRST_WAIT)
+            self.pace.pause(error.message)
             self._waiting.appendleft(parcel)
+            self._office.changed()
         else:
             self._end(end)
-            if end.code is None and end.before is MailState.SENDING:  # sent, and no answer
-                self._set_back(end.reply or "")
-            else:
-                self._succeed()
+            self._judge(end)
+        finally:
+            self._offering -= 1
+            if self._idle:
+                self._awake.set()
+
+    async def _attempt(self, session: Session, parcel: Parcel) -> End:
+        content = parcel.content
+        if content is None:
+            content = await asyncio.to_thread(self._office.blobs.read, parcel.claim.blob)
+        return await attempt(session, parcel.claim, content, self._office.marks, self._office.clock)
+
+    def _judge(self, end: End) -> None:
+        """What an attempt's end says of the server."""
+        if end.code is not None:
+            self.pace.succeed()
+        elif end.before is MailState.SENDING:  # sent, and not answered
+            self.pace.set_back(end.reply or "")
 
     def _lose(self, parcel: Parcel, reason: str) -> None:
         """The session ended with this mail at hand. Others go first now, and after some such losses it must wait."""
@@ -322,20 +302,7 @@ class Courier:
         else:
             patience = self._account.patience if self._account else Patience()
             self._end(verdicts.never_heard(claim, reason, patience, self._now))
-        self._set_back(reason)
-
-    def _set_back(self, reason: str) -> None:
-        """A session went wrong. Once may be chance, or the server's daily restart."""
-        self._setbacks += 1
-        if self._setbacks > 1:
-            self._in_trouble(f"{self.name}'s server breaks off: {reason}", FIRST_WAIT)
-
-    def _succeed(self) -> None:
-        self._setbacks = 0
-        if self.trouble is not None:
-            log.warning("%s sends again.", self.name)
-            self.trouble = None
-            self._awake.set()
+        self.pace.set_back(reason)
 
     def _end(self, end: End) -> None:
         self._office.marks.end(end, self._settle)
@@ -346,7 +313,7 @@ class Courier:
         if end.after is MailState.QUEUED:
             self.wake()
         elif end.next_attempt_at is not None:
-            self._due = min(self._due or end.next_attempt_at, end.next_attempt_at)
+            self._note_due(end.next_attempt_at)
             self._awake.set()
         self._office.changed()
 

@@ -15,8 +15,9 @@ from ..clock import Clock, WallClock
 from ..store import Store
 from . import outbox
 from .claims import accounts_with_mails, recover
-from .courier import Courier, Office, Trouble
+from .courier import Courier, Office
 from .marks import Marks
+from .pace import Trouble
 from .states import MOVING, MailState
 
 POLL_SECONDS = 5
@@ -53,7 +54,8 @@ class Delivery:
     @property
     def troubles(self) -> dict[str, Trouble]:
         """The accounts that send nothing just now, and why. Their mails stay queued."""
-        return {name: courier.trouble for name, courier in self._couriers.items() if courier.trouble is not None}
+        known = {name: courier.pace.trouble for name, courier in self._couriers.items()}
+        return {name: trouble for name, trouble in known.items() if trouble is not None}
 
     def wake(self, account: str) -> None:
         """Says that mails of this account were queued; without it they are noticed within some seconds."""

@@ -42,9 +42,10 @@ DAY = Window("day", 86400, 1440)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """How many mails may leave now; and if fewer than wanted, when to ask again."""
+    """How many mails may leave now, and how many more afterwards; if none, when to ask again."""
 
     mails: int
+    left: int
     ask_at: datetime | None = None
 
 
@@ -75,12 +76,12 @@ def granted(spent: Mapping[str, list[list[int]]], limits: Limits, wanted: int, n
     }
     left = {window: limit - sum(count for _, count in counting[window]) for window, limit in _windows(limits)}
     mails = max(0, min([wanted, *left.values()]))
-    full = [window for window, number in left.items() if number <= mails]
     after = {window.name: _added(buckets, window, int(moment), mails) for window, buckets in counting.items()}
-    if mails == wanted:
-        return Grant(mails), after
-    ask_at = max(window.free_at(after[window.name][0][0]) for window in full)
-    return Grant(mails, datetime.fromtimestamp(ask_at, UTC)), after
+    spent_ones = [window for window, number in left.items() if number <= mails]
+    if not spent_ones:
+        return Grant(mails, min(left.values(), default=0) - mails), after
+    ask_at = max(window.free_at(after[window.name][0][0]) for window in spent_ones)
+    return Grant(mails, 0, datetime.fromtimestamp(ask_at, UTC)), after
 
 
 def _windows(limits: Limits) -> Iterator[tuple[Window, int]]:

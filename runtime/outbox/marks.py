@@ -15,7 +15,7 @@ from ..clock import Clock
 from ..disk import DiskFullError
 from ..store import Store
 from .claims import End, OutdatedError, Start, move_all, move_each
-from .limits import is_limited, spend
+from .limits import Grant, is_limited, spend
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,7 @@ FULL_DISK_SECONDS = 5
 
 
 class BudgetSpentError(Exception):
-    """The account may not send more before `until`."""
-
-    def __init__(self, until: datetime) -> None:
-        super().__init__(until)
-        self.until = until
+    """The account may not send more for now: see `Marks.shut_until`."""
 
 
 @dataclass(slots=True)
@@ -49,7 +45,8 @@ class _Ending:
 @dataclass(slots=True)
 class _Done:
     lost: set[int]
-    denied: dict[int, datetime]
+    denied: set[int]
+    grants: dict[str, Grant]
 
 
 class Marks:
@@ -63,6 +60,19 @@ class Marks:
         self._awake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._is_closing = False
+        self._grants: dict[str, Grant] = {}
+
+    def left(self, account: str) -> int | None:
+        """How many mails of an account may still start, as far as is known; None: no limit, or nothing is known."""
+        grant = self._grants.get(account)
+        if grant is None or (grant.ask_at is not None and grant.ask_at <= self._clock.now()):
+            return None
+        return grant.left
+
+    def shut_until(self, account: str) -> datetime | None:
+        """Until when an account's budget is spent."""
+        grant = self._grants.get(account)
+        return grant.ask_at if grant is not None and self.left(account) == 0 else None
 
     async def start(self, mail_id: int, account: Account) -> None:
         """Commits that the mail's bytes leave now.
@@ -110,6 +120,7 @@ class Marks:
         except DiskFullError as error:
             await self._wait_for_room(starts, ends, error)
             return
+        self._grants |= done.grants
         _answer(starts, done)
         for ending in ends:
             if ending.end.id in done.lost:
@@ -139,8 +150,8 @@ def _answer(starts: list[_Starting], done: _Done) -> None:
     for starting in starts:
         if starting.future.cancelled():
             continue
-        if (until := done.denied.get(starting.start.id)) is not None:
-            starting.future.set_exception(BudgetSpentError(until))
+        if starting.start.id in done.denied:
+            starting.future.set_exception(BudgetSpentError())
         elif starting.start.id in done.lost:
             starting.future.set_exception(OutdatedError())
         else:
@@ -148,26 +159,27 @@ def _answer(starts: list[_Starting], done: _Done) -> None:
 
 
 def _write_all(connection: Connection, starts: list[_Starting], ends: list[End]) -> _Done:
-    allowed, denied = _within_limits(connection, starts)
+    allowed, done = _within_limits(connection, starts)
     move_all(connection, allowed, ends)
-    return _Done(set(), denied)
+    return done
 
 
 def _write_each(connection: Connection, starts: list[_Starting], ends: list[End]) -> _Done:
-    allowed, denied = _within_limits(connection, starts)
-    return _Done(move_each(connection, allowed, ends), denied)
+    allowed, done = _within_limits(connection, starts)
+    done.lost = move_each(connection, allowed, ends)
+    return done
 
 
-def _within_limits(connection: Connection, starts: list[_Starting]) -> tuple[list[Start], dict[int, datetime]]:
+def _within_limits(connection: Connection, starts: list[_Starting]) -> tuple[list[Start], _Done]:
     allowed = [one.start for one in starts if not is_limited(one.limits)]
-    denied: dict[int, datetime] = {}
     limited: dict[str, list[_Starting]] = {}
     for one in starts:
         if is_limited(one.limits):
             limited.setdefault(one.account, []).append(one)
+    done = _Done(set(), set(), {})
     for account, some in limited.items():
         now = max(one.start.at for one in some)
-        grant = spend(connection, account, some[0].limits, len(some), now)
+        grant = done.grants[account] = spend(connection, account, some[0].limits, len(some), now)
         allowed += [one.start for one in some[: grant.mails]]
-        denied |= {one.start.id: grant.ask_at or now for one in some[grant.mails :]}
-    return allowed, denied
+        done.denied.update(one.start.id for one in some[grant.mails :])
+    return allowed, done

@@ -648,6 +648,7 @@ async def test_no_stretch_of_time_holds_more_mails_than_the_account_may_send(pos
     assert sum(mail.state is S.SENT for mail in await post.mails()) == 20
     assert all(sum(start <= one < start + window for one in sent) <= 7 for start in sent)
     assert sent[-1] <= 2.5 * window
+    assert peer.commands.count("DATA") == 20  # no mail was offered only to be taken back
 
 
 async def quiet(post: Office, peer: Peer) -> None:

@@ -98,3 +98,15 @@ def test_a_flow_may_skip_bad_rows_and_the_others_are_sent(postwerk: Program, off
     assert (failure["step"], failure["key"], failure["column"]) == ("check", "03999", "Kennwort")
     assert failure["source"] == {"file": "Rechnungen März.xlsx", "sheet": "Beträge", "row": BAD_ROW}
     assert office.recipients == sorted(f"kunde{at}@example.com" for at in range(2, ROWS + 2) if at != BAD_ROW)
+
+
+def test_a_dry_run_catches_every_mail_and_opens_no_connection(
+    postwerk: Program, office: PostOffice, folder: Path
+) -> None:
+    ended = postwerk("run", checked_rows(folder), "--dry-run", "--limit", "3", "--json")
+
+    assert ended.code == 0
+    assert ended.json["mails"] == {"captured": 3}
+    first = postwerk("outbox", "list", "--json").json["mails"][0]
+    assert "Subject: Rechnung 00002" in postwerk("outbox", "show", str(first["id"])).out
+    assert office.connections == 0

@@ -65,6 +65,7 @@ class Peer:
     open_now: int = 0
     most_open: int = 0
     port: int = 0
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def answer(self, command: str, answer: str | bytes, *, times: int | None = None, after: int = 0) -> None:
         """From now on: to commands that begin like this, this answer. The end of a mail's bytes is `.`."""
@@ -74,6 +75,15 @@ class Peer:
     def recipients(self) -> list[str]:
         """Of all mails taken, sorted."""
         return sorted(one for mail in self.mails for one in mail.recipients)
+
+    async def hang_up(self) -> None:
+        """Ends all sessions, as servers do that find them idle for too long."""
+        for writer in list(self.writers):
+            writer.write(b"421 4.4.2 Idle for too long\r\n")
+            writer.close()
+        async with asyncio.timeout(10):
+            while self.open_now:  # noqa: ASYNC110  the sessions send no event
+                await asyncio.sleep(0.005)
 
     def ruled(self, command: str) -> str | bytes | None:
         for rule in self.rules:
@@ -88,6 +98,7 @@ class Peer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open_now += 1
+        self.writers.add(writer)
         self.most_open = max(self.most_open, self.open_now)
         try:
             if self.open_now > self.most_connections:
@@ -99,6 +110,7 @@ class Peer:
             pass
         finally:
             self.open_now -= 1
+            self.writers.discard(writer)
             writer.close()
 
 

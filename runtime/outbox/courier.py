@@ -204,6 +204,9 @@ class Courier:
         self._sessions.add(session)
         try:
             while self._may_go_on(session) and (parcel := await self._next()) is not None:
+                if not session.is_open:  # the server closed it while it was idle
+                    self._waiting.appendleft(parcel)
+                    break
                 await self._deliver(session, parcel)
             goes_on = session.is_open and not self._is_stopping and self._may_offer()
             await session.quit()

@@ -56,7 +56,7 @@ def never_heard(claim: Claim, reason: str, patience: Patience, now: datetime) ->
     """The end of several attempts that each cost a session: the others must not wait for this mail."""
     answers = dict.fromkeys(claim.recipients, Reply(421, reason))
     end = _ended(claim, MailState.QUEUED, answers, patience, now)
-    end.reply, end.code = reason, None
+    end.code = None
     return end
 
 

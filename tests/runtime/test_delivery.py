@@ -111,6 +111,21 @@ async def test_a_mail_queued_later_leaves_on_the_open_session(post: Office, peer
     assert peer.connections == 1
 
 
+async def test_a_session_that_the_server_closed_while_idle_costs_nothing(post: Office, peer: Peer) -> None:
+    await post.accounts.add(account(peer.port, limits={"connections": 2}))
+    await post.put(*post.several(2))
+
+    async with running(post) as delivery:
+        await delivery.settle("r1")
+        await peer.hang_up()
+        await post.put(post.new(2), post.new(3))
+        delivery.wake("office")
+        assert await delivery.settle("r1") == {S.SENT: 4}
+        assert delivery.troubles == {}
+
+    assert [mail.attempts for mail in await post.mails()] == [1, 1, 1, 1]
+
+
 async def test_the_mark_of_a_sent_mail_does_not_wait_for_the_next_one(post: Office, peer: Peer) -> None:
     await post.put(post.new(1))
 

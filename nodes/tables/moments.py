@@ -76,15 +76,6 @@ def moment(days: float, is_1904: bool) -> date | datetime | time:
     return day_or_time(value)
 
 
-def days_of(value: date | time) -> float:
-    """A date, datetime or time of day as Excel counts it; the reverse of `moment`. It knows no day before 1900."""
-    if isinstance(value, time):
-        return (value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6) / 86_400
-    clock = days_of(value.time()) if isinstance(value, datetime) else 0
-    days = (date(value.year, value.month, value.day) - WINDOWS_EPOCH.date()).days
-    return clock + (days if days > 60 else days - 1)  # Excel counts a 29 February 1900, which never was
-
-
 def day_or_time(value: datetime | time) -> date | datetime | time:
     """A date, when the time is midnight."""
     return value.date() if isinstance(value, datetime) and value.time() == time() else value

@@ -1,34 +1,37 @@
-"""A styled workbook, written row by row: the memory it takes does not grow with the rows.
-
-The rows are written as XML by hand, eight times as fast as in openpyxl's write-only mode; everything around them
-(styles, the list of sheets, content types) is openpyxl's.
-"""
+"""A styled workbook, written row by row: the memory it takes does not grow with the rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, time
+from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from io import BytesIO
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import IO, NamedTuple
-from zipfile import ZIP_DEFLATED, ZipFile
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from xml.sax.saxutils import escape
 
-from openpyxl import Workbook
-from openpyxl.styles import Alignment, Font, PatternFill
-from openpyxl.utils import get_column_letter
+from xlsxwriter import Workbook
+from xlsxwriter.exceptions import FileCreateError
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
 
 from ...engine import Scalar
-from .cells import cell_text, looks_like_formula
-from .moments import days_of
+from .cells import cell_text, looks_like_formula, shortened
 
-NAMESPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+MAX_COLUMNS = 16_384
+"""Excel's specifications and limits."""
 MAX_SHEET_NAME = 31
+"""Characters, counted in UTF-16."""
 SAMPLE = 200
 """Rows by which columns are made wide enough."""
 NARROWEST, WIDEST = 8, 60
 """Characters of a column's width."""
+DIGIT = 7
+"""Pixels of a character's width, in the font that a new workbook has (Calibri 11)."""
+ROW_TAGS, CELL_TAGS = 20, 46
+"""Bytes of XML around the cells of a row, and around the text of a cell."""
 
 
 class Limits(NamedTuple):
@@ -37,47 +40,57 @@ class Limits(NamedTuple):
     rows: int = 1_048_576
     """With the header (Excel's specifications and limits)."""
     size: int = 2**30
-    """Bytes of its XML; from 2 GiB on a zip needs extensions that Excel complains of."""
+    """Bytes of its XML, roughly; from 2 GiB on a zip needs extensions that Excel complains of."""
 
 
 EXCEL = Limits()
 
 
 def write_workbook(
-    path: Path, sheet: str, columns: Sequence[str], rows: Iterable[Sequence[Scalar]], limits: Limits = EXCEL
+    path: Path,
+    sheet: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Scalar]],
+    limits: Limits = EXCEL,
+    *,
+    created: datetime | None = None,
 ) -> None:
-    """Writes the rows under a header; what does not fit on one sheet goes on with the next."""
-    book = Workbook()
-    pencil = _Pencil(book, columns)
-    with ZipFile(path, "w", ZIP_DEFLATED) as target:
+    """Writes the rows under a header; what does not fit on one sheet goes on with the next.
+
+    Equal rows make equal bytes when `created` is equal too; it is the present unless it is given.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    with _new_book(path, created or datetime.now(UTC)) as book:
+        pencil = _Pencil(book, columns)
         left = iter(rows)
         for number in count(1):
-            page = book.worksheets[0] if number == 1 else book.create_sheet()
-            page.title = _numbered(sheet, number)
-            with target.open(f"xl/worksheets/sheet{number}.xml", "w") as part:
-                last = pencil.write_sheet(part, left, limits)
-            if columns:
-                page.auto_filter.ref = pencil.area(last)  # the book lists the filters of its sheets
+            pencil.write_sheet(book.add_worksheet(_numbered(sheet, number)), left, limits)
             if (first := next(left, None)) is None:
                 break
             left = chain([first], left)
-        _add_rest(book, target)
+
+
+@contextmanager
+def _new_book(path: Path, created: datetime) -> Iterator[Workbook]:
+    """A workbook that keeps its rows on the disk, where it will stand itself, until it is closed."""
+    with TemporaryDirectory(prefix=".", suffix=".part", dir=path.parent) as folder:
+        options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}  # used from 2 GiB on, not before
+        try:
+            with closing(Workbook(path, options)) as book:
+                book.set_properties({"author": "Postwerk", "created": created.astimezone(UTC)})
+                yield book
+        except FileCreateError as error:  # what XlsxWriter makes of every OSError
+            raise error.args[0] from error
 
 
 def _numbered(sheet: str, number: int) -> str:
-    end = f" ({number})" if number > 1 else ""
-    return sheet[: MAX_SHEET_NAME - len(end)] + end
-
-
-def _add_rest(book: Workbook, target: ZipFile) -> None:
-    """All parts of the workbook but its sheets."""
-    book.properties.creator = "Postwerk"
-    whole = BytesIO()
-    book.save(whole)
-    with ZipFile(whole) as source:
-        for name in source.namelist():
-            if not name.startswith("xl/worksheets/"):
-                target.writestr(name, source.read(name))
+    if number == 1:
+        return sheet
+    end = f" ({number})"
+    name = shortened(sheet, MAX_SHEET_NAME - len(end)) + end
+    return name if name != sheet else f"{name[: -len(end)]} - {number}"
 
 
 class _Pencil:
@@ -85,98 +98,61 @@ class _Pencil:
 
     def __init__(self, book: Workbook, columns: Sequence[str]) -> None:
         self._columns = columns
-        self._letters = [get_column_letter(place) for place in range(1, len(columns) + 1)]
-        self._header = _header_style(book)
-        self._formula_like = _style(book, "General", is_text=True)
-        self._decimal = _style(book, "#,##0.00########")
-        self._date = _style(book, "mm-dd-yy")  # numbers 14 and 22: shown as the reader's own country writes dates
-        self._moment = _style(book, "m/d/yy h:mm")
-        self._time = _style(book, "h:mm:ss")
+        self._header = book.add_format(
+            {"bold": True, "font_color": "#FFFFFF", "bg_color": "#1F4E78", "valign": "top", "text_wrap": True}
+        )
+        self._formula_like = book.add_format({"quote_prefix": True})  # it stays text when somebody edits it
+        self._decimal = book.add_format({"num_format": "#,##0.00########"})
+        self._date = book.add_format({"num_format": 14})  # 14 and 22: as the reader's own country writes dates
+        self._moment = book.add_format({"num_format": 22})
+        self._time = book.add_format({"num_format": 21})
 
-    def area(self, last_row: int) -> str:
-        return f"A1:{self._letters[-1]}{last_row}"
-
-    def write_sheet(self, part: IO[bytes], rows: Iterator[Sequence[Scalar]], limits: Limits) -> int:
-        """Takes rows until there are no more or the sheet is full. Returns the number of the last row."""
+    def write_sheet(self, page: Worksheet, rows: Iterator[Sequence[Scalar]], limits: Limits) -> None:
+        """Takes rows until there are no more or the sheet is full."""
         sample = list(islice(rows, min(SAMPLE, limits.rows - 1)))
-        size = part.write(self._top(sample).encode())
-        last = 1
+        self._lay_out(page, sample)
+        last = size = 0
         for row in chain(sample, islice(rows, limits.rows - 1 - len(sample))):
             last += 1
-            size += part.write(self._row(last, row).encode())
-            if size > limits.size and last > len(sample):
+            size += self._write_row(page, last, row)
+            if size > limits.size and last >= len(sample):
                 break
-        filtered = f'<autoFilter ref="{self.area(last)}"/>' if self._columns else ""
-        part.write(f"</sheetData>{filtered}</worksheet>".encode())
-        return last
+        if self._columns:
+            page.autofilter(0, 0, last, len(self._columns) - 1)
 
-    def _top(self, sample: Sequence[Sequence[Scalar]]) -> str:
-        """Everything before the first row, and the header."""
-        widths = "".join(
-            f'<col min="{place}" max="{place}" width="{width}" customWidth="1"/>'
-            for place, width in enumerate(_widths(self._columns, sample), 1)
-        )
-        names = "".join(
-            _text(f"{letter}1", cell_text(name), self._header)
-            for letter, name in zip(self._letters, self._columns, strict=True)
-        )
-        return (
-            f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{NAMESPACE}"><sheetViews>'
-            '<sheetView workbookViewId="0"><pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
-            f"</sheetView></sheetViews>{f'<cols>{widths}</cols>' if widths else ''}"
-            f'<sheetData><row r="1">{names}</row>'
-        )
+    def _lay_out(self, page: Worksheet, sample: Sequence[Sequence[Scalar]]) -> None:
+        page.freeze_panes(1, 0)
+        for place, width in enumerate(_widths(self._columns, sample)):
+            page.set_column_pixels(place, place, width * DIGIT)
+        for place, name in enumerate(self._columns):
+            page.write_string(0, place, cell_text(name), self._header)
 
-    def _row(self, number: int, values: Sequence[Scalar]) -> str:
-        cells = [
-            self._cell(f"{letter}{number}", value)
-            for letter, value in zip(self._letters, values, strict=False)
-            if value is not None and value != ""
-        ]
-        return f'<row r="{number}">{"".join(cells)}</row>'
+    def _write_row(self, page: Worksheet, number: int, values: Sequence[Scalar]) -> int:
+        """Returns about how many bytes it takes."""
+        size = ROW_TAGS
+        for place, value in enumerate(values):
+            if isinstance(value, str) and value:
+                page.write_string(number, place, value, self._formula_like if looks_like_formula(value) else None)
+                size += CELL_TAGS + len(escape(value).encode())
+            elif value is not None and value != "":
+                self._write_value(page, number, place, value)
+                size += CELL_TAGS
+        return size
 
-    def _cell(self, place: str, value: Scalar) -> str:
-        if isinstance(value, str):
-            return _text(place, value, self._formula_like if looks_like_formula(value) else 0)
+    def _write_value(self, page: Worksheet, row: int, column: int, value: Scalar) -> None:
         if isinstance(value, bool):
-            return f'<c r="{place}" t="b"><v>{value:d}</v></c>'
-        if isinstance(value, int):
-            return f'<c r="{place}"><v>{value}</v></c>'
-        if isinstance(value, float):
-            return f'<c r="{place}" s="{self._decimal}"><v>{value!r}</v></c>'
-        if isinstance(value, Decimal):
-            return f'<c r="{place}" s="{self._decimal}"><v>{value:f}</v></c>'
-        return self._day(place, value) if value is not None else ""
+            page.write_boolean(row, column, value)
+        elif isinstance(value, int):
+            page.write_number(row, column, value)
+        elif isinstance(value, float | Decimal):
+            page.write_number(row, column, float(value), self._decimal)
+        elif isinstance(value, date | time):
+            page.write(row, column, value, self._form(value))  # write_datetime's hints know no dates and times
 
-    def _day(self, place: str, value: date | time) -> str:
-        style = self._moment if isinstance(value, datetime) else self._date if isinstance(value, date) else self._time
-        return f'<c r="{place}" s="{style}"><v>{days_of(value)!r}</v></c>'
-
-
-def _style(book: Workbook, number_format: str, *, is_text: bool = False) -> int:
-    """The number of a style in the workbook; `is_text` keeps a cell text when somebody edits it."""
-    cell = book.worksheets[0].cell(1, 1)
-    cell.style = "Normal"
-    cell.number_format = number_format
-    cell.quotePrefix = is_text
-    return int(cell.style_id)
-
-
-def _header_style(book: Workbook) -> int:
-    cell = book.worksheets[0].cell(1, 2)
-    cell.font = Font(bold=True, color="FFFFFFFF")
-    cell.fill = PatternFill("solid", fgColor="FF1F4E78")
-    cell.alignment = Alignment(vertical="top", wrap_text=True)
-    return int(cell.style_id)
-
-
-def _text(place: str, text: str, style: int) -> str:
-    """A cell that is text and nothing else: it has no formula, whatever it begins with."""
-    if "&" in text or "<" in text or ">" in text:
-        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    space = ' xml:space="preserve"' if text[:1].isspace() or text[-1:].isspace() else ""
-    number = f' s="{style}"' if style else ""
-    return f'<c r="{place}"{number} t="inlineStr"><is><t{space}>{text}</t></is></c>'
+    def _form(self, value: date | time) -> Format:
+        if isinstance(value, datetime):
+            return self._moment
+        return self._date if isinstance(value, date) else self._time
 
 
 def _widths(columns: Sequence[str], sample: Sequence[Sequence[Scalar]]) -> Iterator[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -17,13 +18,14 @@ from ...engine import (
     Need,
     Node,
     Record,
+    Refused,
     RefusedMail,
     Resources,
     Scalar,
     SentMail,
 )
-from .cells import cell_value
-from .sheet import MAX_SHEET_NAME, write_workbook
+from .cells import cell_text, cell_value, shortened
+from .sheet import MAX_COLUMNS, MAX_SHEET_NAME, write_workbook
 from .spool import Spool
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -40,7 +42,12 @@ def _check_file(name: str) -> str:
 
 
 def _check_sheet(name: str) -> str:
-    if set(name) & set("[]:*?/\\") or name.startswith("'") or name.endswith("'") or name.lower() == "history":
+    if cell_text(name) != name or shortened(name, MAX_SHEET_NAME) != name:
+        raise ValueError(
+            f"{name!r} is no name for a sheet: Excel takes {MAX_SHEET_NAME} characters, of which most emoji "
+            "count as two, and no control characters"
+        )
+    if set(name) & set("[]:*?/\\\n\t") or name.startswith("'") or name.endswith("'") or name.lower() == "history":
         raise ValueError(
             f"{name!r} is no name for a sheet: Excel takes no []:*?/\\, no ' at its ends, and no 'History'"
         )
@@ -56,12 +63,14 @@ class WriteExcel(Node):
 
     The header is bold and stays in view, every column has a filter and a fitting width. Dates and amounts are
     shown as the reader's own country writes them. Text stays text: what begins with = + - or @ is never computed,
-    and numbers with more than 15 digits keep them all. More than 1,048,575 rows go on with a further sheet.
+    and numbers with more than 15 digits keep them all. A date before March 1900 becomes text too, because programs
+    count the days of that time differently. More than 1,048,575 rows go on with a further sheet.
 
     Leave `only` empty to write all that occur, in the order in which they come.
 
     Raises:
-        Refused: another step of the run has written a file of this name.
+        Refused: another step of the run has written a file of this name, or there are more columns than the 16,384
+            that Excel takes.
     """
 
     title: ClassVar[str] = "Write Excel"
@@ -77,7 +86,10 @@ class WriteExcel(Node):
         "Table", min_length=1, max_length=MAX_SHEET_NAME, description="The name of its sheet."
     )
     only: tuple[str, ...] | None = Field(
-        None, min_length=1, description="The columns to write, in this order; left empty, all that occur."
+        None,
+        min_length=1,
+        max_length=MAX_COLUMNS,
+        description="The columns to write, in this order; left empty, all that occur.",
     )
 
     def needs(self, resources: Resources) -> Iterable[Need]:
@@ -91,16 +103,26 @@ class WriteExcel(Node):
         zone = ZoneInfo(ctx.timezone)
         rows = ({name: cell_value(one, zone) for name, one in _row(item).items()} for item in records)
         with ctx.output(self.file) as path:
-            self._write(path, rows)
+            self._write(path, rows, ctx.run.started)
             return Document(name=self.file, content=path.read_bytes(), media_type=MEDIA_TYPE)
 
-    def _write(self, path: Path, rows: Iterator[Row]) -> None:
+    def _write(self, path: Path, rows: Iterator[Row], created: datetime) -> None:
         if chosen := self.only:
-            write_workbook(path, self.sheet, chosen, ([row.get(name) for name in chosen] for row in rows))
+            values = ([row.get(name) for name in chosen] for row in rows)
+            write_workbook(path, self.sheet, chosen, values, created=created)
             return
         with Spool() as spool:
             spool.put(rows)
-            write_workbook(path, self.sheet, spool.columns, spool.rows())
+            self._check_width(len(spool.columns))
+            write_workbook(path, self.sheet, spool.columns, spool.rows(), created=created)
+
+    def _check_width(self, columns: int) -> None:
+        if columns > MAX_COLUMNS:
+            raise Refused(
+                f"{self.file} would have {columns:,} columns, and Excel takes {MAX_COLUMNS:,}. "
+                "Set only to the columns that are needed.",
+                field="only",
+            )
 
 
 def _row(item: Item[Record | SentMail | RefusedMail]) -> Row:

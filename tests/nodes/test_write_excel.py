@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
+from zoneinfo import ZoneInfo
 
 import pytest
 from openpyxl import load_workbook
 from openpyxl.cell import Cell
 from openpyxl.worksheet.worksheet import Worksheet
-from postwerk.engine import Item, Need, Record, RefusedMail, Scalar, SentMail
+from postwerk.engine import Item, Need, Record, Refused, RefusedMail, RunInfo, Scalar, SentMail
 from postwerk.nodes.tables import ReadExcel, WriteExcel
 from postwerk.nodes.tables.sheet import Limits, write_workbook
 from pydantic import ValidationError
@@ -30,6 +32,8 @@ SENT = SentMail(
     sent_at=datetime(2026, 7, 1, 8, 30, tzinfo=UTC),
     reply="250 ok",
 )
+FORGED = '<r></r></is></c><c r="B2"><f>1+1</f><v>2</v></c><c r="C2" t="inlineStr"><is><r></r>'
+"""A text that ends its cell and goes on with a formula."""
 REFUSED = RefusedMail(
     message_id="<2@example.com>", account="office", recipients=("bob@example.com",), state="failed", reply="550 no"
 )
@@ -115,6 +119,85 @@ class TestRows:
 
         assert [page.max_row - 1 for page in load_workbook(tmp_path / "book.xlsx")] == [282, 282, 36]
 
+    @pytest.mark.parametrize("letter", ["ä", "&"])
+    def test_a_letter_counts_with_all_bytes_that_it_takes(self, tmp_path: Path, letter: str) -> None:
+        rows: list[list[Scalar]] = [[letter * 200] for _ in range(1500)]
+
+        write_workbook(tmp_path / "book.xlsx", "A", ["n"], rows, Limits(size=300_000))
+
+        with ZipFile(tmp_path / "book.xlsx") as package:
+            sheets = [one.file_size for one in package.infolist() if "worksheets" in one.filename]
+        assert len(sheets) > 1
+        assert max(sheets) < 310_000
+
+    @pytest.mark.parametrize(
+        ("name", "further"),
+        [("A" * 27 + " (2)", "A" * 27 + " - 2"), ("😀" * 15, "😀" * 13 + " (2)"), ("Rest (2)", "Rest (2) (2)")],
+    )
+    def test_a_further_sheet_has_a_name_of_its_own_that_excel_takes(
+        self, tmp_path: Path, name: str, further: str
+    ) -> None:
+        write_workbook(tmp_path / "book.xlsx", name, ["n"], [[1], [2]], Limits(rows=2))
+
+        assert load_workbook(tmp_path / "book.xlsx").sheetnames == [name, further]
+
+    def test_more_columns_than_excel_takes_are_refused(self, tmp_path: Path) -> None:
+        wide = item("1", **{f"c{number}": number for number in range(16_385)})
+
+        with pytest.raises(Refused, match=r"^report\.xlsx would have 16,385 columns, and Excel takes 16,384\. "):
+            NODE.run(iter([wide]), Surroundings(tmp_path))
+
+
+class TestFile:
+    def test_the_same_rows_make_the_same_bytes_when_a_run_repeats_them(self, tmp_path: Path) -> None:
+        first, second = (NODE.run(iter([item("1", a="x", b=2)]), Surroundings(tmp_path)) for _ in range(2))
+
+        assert first.content == second.content
+
+    def test_it_says_when_the_run_started(self, tmp_path: Path) -> None:
+        started = datetime(2026, 3, 2, 9, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+        run = RunInfo(id="r1", flow="flow", started=started)
+
+        NODE.run(iter([item("1", a=1)]), Surroundings(tmp_path, run=run))
+
+        properties = load_workbook(tmp_path / "report.xlsx").properties
+        assert (properties.creator, properties.created) == ("Postwerk", datetime(2026, 3, 2, 8, 30))
+
+    def test_no_part_of_an_ordinary_workbook_needs_the_extensions_of_large_zips(self, tmp_path: Path) -> None:
+        written(tmp_path, 1)
+
+        with ZipFile(tmp_path / "report.xlsx") as package:
+            assert {(one.extract_version, one.extra) for one in package.infolist()} == {(20, b"")}
+
+    def test_a_row_that_can_not_be_had_leaves_nothing_behind_but_the_unfinished_file(self, tmp_path: Path) -> None:
+        def rows() -> Iterator[list[Scalar]]:
+            yield from ([number] for number in range(300))
+            raise LookupError("no more")
+
+        with pytest.raises(LookupError, match="no more"):
+            write_workbook(tmp_path / "book.xlsx", "A", ["n"], rows())
+
+        assert [one.name for one in tmp_path.iterdir()] == ["book.xlsx"]
+
+    def test_rows_wait_on_the_disk_of_the_workbook_until_it_is_closed(self, tmp_path: Path) -> None:
+        waiting: list[int] = []
+
+        def rows() -> Iterator[list[Scalar]]:
+            for _ in range(1000):
+                yield ["x" * 100]
+            waiting.append(sum(one.stat().st_size for one in tmp_path.glob(".*.part/*")))
+
+        write_workbook(tmp_path / "book.xlsx", "A", ["n"], rows())
+
+        assert waiting[0] > 90_000
+        assert [one.name for one in tmp_path.iterdir()] == ["book.xlsx"]
+
+    def test_a_full_disk_is_told_as_such(self, tmp_path: Path) -> None:
+        done = subprocess.run([sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, check=True)
+
+        assert done.stdout == "File too large\n"
+        assert [one.name for one in tmp_path.iterdir()] == ["book.xlsx"]
+
 
 class TestCells:
     @pytest.mark.parametrize("text", ["=1+1", "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\t=1"])
@@ -144,7 +227,12 @@ class TestCells:
             (True, True, "General"),
             (10**15, "1000000000000000", "General"),
             (float("inf"), "inf", "General"),
+            (-(10**400), f"-1{'0' * 400}", "General"),
+            (Decimal("1E-400"), 0, "#,##0.00########"),
             (date(1899, 12, 31), "1899-12-31", "General"),
+            (date(1900, 2, 28), "1900-02-28", "General"),
+            (datetime(1900, 1, 1, 8, 30), "1900-01-01 08:30:00", "General"),
+            (date(1900, 3, 1), datetime(1900, 3, 1), "mm-dd-yy"),
         ],
     )
     def test_a_value_keeps_its_type_and_shows_as_such(
@@ -162,6 +250,7 @@ class TestCells:
             ("a\x00b\x0bc\ufffed\ud800e", "a\ufffdb\ufffdc\ufffdd\ufffde"),
             ("two\r\nlines\rthree", "two\nlines\nthree"),
             ("_x0041_", "_x0041_"),
+            ("_x0041_x0042_x0043_", "_x0041\ufffdx0042\ufffdx0043_"),
             ("😀" * 17_000, "😀" * 16_383 + "…"),
         ],
     )
@@ -170,6 +259,22 @@ class TestCells:
 
         assert values(ReadExcel(file="report.xlsx"), tmp_path) == [[expected]]
         assert calamine(str(tmp_path / "report.xlsx")).get_sheet_by_index(0).to_python()[1] == [expected]
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("<r>x</r>", "<r>x</r> "),
+            (FORGED, f"{FORGED} "),
+            (f"<r>{'x' * 32_760}</r>", f"<r>{'x' * 32_760}</r…"),
+            ("<r>x", "<r>x"),
+        ],
+    )
+    def test_text_that_looks_like_the_xml_of_a_cell_stays_text(self, tmp_path: Path, text: str, expected: str) -> None:
+        (cell,) = written(tmp_path, text)
+
+        assert (cell.value, cell.data_type) == (expected, "s")
+        with ZipFile(tmp_path / "report.xlsx") as package:
+            assert b">&lt;r&gt;" in package.read("xl/worksheets/sheet1.xml")
 
     def test_column_names_from_outside_are_no_formulas_either(self, tmp_path: Path) -> None:
         page = sheet(tmp_path, item("1", **{"=1+1": 1, "a\x00": 2}))
@@ -199,7 +304,7 @@ class TestSettings:
         with pytest.raises(ValidationError, match="must be a"):
             WriteExcel(file=name)
 
-    @pytest.mark.parametrize("name", ["a/b", "[x]", "'x", "History", "x" * 32, ""])
+    @pytest.mark.parametrize("name", ["a/b", "[x]", "'x", "History", "x" * 32, "😀" * 16, "a\x01", "a\nb", ""])
     def test_the_sheet_must_have_a_name_that_excel_takes(self, name: str) -> None:
         with pytest.raises(ValidationError):
             WriteExcel(file="a.xlsx", sheet=name)
@@ -213,6 +318,18 @@ class TestSettings:
     def test_every_example_can_be_set(self) -> None:
         assert [WriteExcel.model_validate(one).file for one in WriteExcel.examples]
 
+
+FULL = """
+import os, resource, sys
+from pathlib import Path
+from postwerk.nodes.tables.sheet import write_workbook
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+try:
+    write_workbook(Path(sys.argv[1]) / "book.xlsx", "A", ["n"], ([f"{number:01000}"] for number in range(1000)))
+except OSError as error:
+    print(os.strerror(error.errno))
+"""
 
 PEAK = """
 import resource, sys

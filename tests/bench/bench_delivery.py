@@ -144,7 +144,7 @@ WAYS: dict[str, Callable[[Path, int, int], float]] = {
 }
 
 
-def main(mails: int) -> None:
+def main(mails: int = 6000) -> None:
     rates: dict[str, list[float]] = {name: [] for name in WAYS}
     with sink() as port:
         for _ in range(ROUNDS):
@@ -159,4 +159,4 @@ def main(mails: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 6000)
+    main(*(int(argument) for argument in sys.argv[1:]))

@@ -16,7 +16,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from postwerk.engine import ConfigError
 from postwerk.runtime.disk import DiskFullError
-from postwerk.runtime.migrations import HEAD, configuration
+from postwerk.runtime.migrations import HEAD
+from postwerk.runtime.migrations.upgrading import configuration
 from postwerk.runtime.store import Store, accounts, insert_new, runs
 from postwerk.runtime.store.schema import metadata
 from sqlalchemy import Connection, func, insert, select

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 
@@ -103,25 +105,20 @@ def post_office(
 @contextmanager
 def _listening(answer: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None) -> Iterator[int]:
     """Answers on a free port, in a thread, until the end of the block."""
-    ports: list[int] = []
-    is_open = Event()
+    opened = Future[tuple[int, Callable[[], object]]]()
 
     async def serve() -> None:
-        nonlocal close
         closing, loop = asyncio.Event(), asyncio.get_running_loop()
-        close = lambda: loop.call_soon_threadsafe(closing.set)  # noqa: E731
         server = await loop.create_server(answer, "127.0.0.1", 0, ssl=tls)
-        ports.append(server.sockets[0].getsockname()[1])
-        is_open.set()
+        opened.set_result((server.sockets[0].getsockname()[1], partial(loop.call_soon_threadsafe, closing.set)))
         await closing.wait()
         server.close()
 
-    close: Callable[[], object] = lambda: None  # noqa: E731
     thread = Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    is_open.wait()
+    port, close = opened.result(timeout=30)
     try:
-        yield ports[0]
+        yield port
     finally:
         close()
         thread.join()

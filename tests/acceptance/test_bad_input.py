@@ -13,7 +13,7 @@ from typing import Any
 
 import pikepdf
 import pytest
-from msoffcrypto.format.ooxml import OOXMLFile
+from msoffcrypto.format.ooxml import OOXMLFile  # type: ignore[import-untyped]  # it ships no types
 
 from ..certificates import Authority
 from ..nodes.pdf_forms import FormMaker, pdf_bytes
@@ -366,10 +366,11 @@ class TestFlows:
     ) -> None:
         (folder / "flow.json").write_text(content, "utf-8")
 
-        ended = postwerk("run", folder / "flow.json")
+        ended = postwerk("run", folder / "flow.json", "--json")
 
         assert ended.code == 1
         assert sentence in ended.err
+        assert sentence in ended.json["error"]
 
     def test_wrong_usage_has_an_exit_code_of_its_own(self, postwerk: Program, folder: Path) -> None:
         flow = merge(folder, "good.xlsx")

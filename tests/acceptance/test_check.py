@@ -145,7 +145,7 @@ class TestSensitive:
 
     def payslips(self, folder: Path, *between: str, **mail: str) -> Path:
         """Payslips by mail, the document passing through further steps."""
-        steps = {
+        steps: dict[str, tuple[str, Mapping[str, Any]]] = {
             "read": ("ReadExcel", {"file": "list.xlsx", "key": "no", "sensitive": ["net"]}),
             "form": ("FillPDF", {"form": "payslip.pdf", "fields": {"Net": "{{ net }}"}, "name": "Lohn-{{ no }}"}),
             "lock": ("EncryptPDF", {"password": "{{ email }}"}),

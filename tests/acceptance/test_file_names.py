@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import mailbox
-import shutil
-from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
 
-from ..engine.mails import read, read_foreign
+from ..engine.mails import body, read, read_foreign
 from .flow_document import save_flow
 from .post_office import PostOffice
 from .program import Ended, Program
@@ -26,7 +24,7 @@ CITIES = ("Köln", "Łódź", "東京", "🎉")
 @pytest.fixture
 def firm(postwerk: Program, tmp_path: Path) -> Program:
     """The program in a workspace whose folder has a name with everything."""
-    return Program(shutil.move(postwerk.workspace, tmp_path / "Büro Müller & Söhne, 100 %"))
+    return Program(postwerk.workspace.rename(tmp_path / "Büro Müller & Söhne, 100 %"))
 
 
 @pytest.fixture
@@ -88,8 +86,8 @@ def test_output_files_have_the_names_that_the_flow_gives(ended: Ended) -> None:
     saved = {file.name: file.read_bytes() for file in (output / "Ausgang" / "März").iterdir()}
     assert saved.keys() == {f"Müller & Söhne {city}.eml" for city in CITIES}
     for city in CITIES:
-        mail = message_from_bytes(saved[f"Müller & Söhne {city}.eml"], policy=policy.default)
-        assert f"Gruß nach {city}" in mail.get_body(("plain",)).get_content()
+        mail = read(saved[f"Müller & Söhne {city}.eml"])
+        assert body(mail.get_body(("plain",))) == f"Gruß nach {city}"
     book = load_workbook(output / REPORT, read_only=True)
     header, *rows = book.worksheets[0].iter_rows(values_only=True)
     book.close()

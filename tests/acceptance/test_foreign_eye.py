@@ -21,7 +21,7 @@ from subprocess import CompletedProcess
 from typing import TypeVar
 
 import pytest
-from asn1crypto import cms
+from asn1crypto import cms  # type: ignore[import-untyped]  # it ships no types
 
 from ..engine.mails import assert_fits_the_wire, body, normal, read, read_foreign, shape
 from ..foreign import call, needs
@@ -318,7 +318,7 @@ def test_headers_say_whom_the_mail_is_for(opened: tuple[Opened, ...]) -> None:
             mail = letter.mail
             assert letter.recipient() == (f"{row.first_name} {row.last_name}".strip(OUTSIDE), row.envelope)
             assert (mail["From"].addresses[0].addr_spec, mail["X-Zeichen"]) == (SENDER, row.token)
-            assert len(mail.get_all("Message-ID")) == len(mail.get_all("Date")) == 1
+            assert len(mail.get_all("Message-ID", [])) == len(mail.get_all("Date", [])) == 1
         assert one.signed.mail["Subject"] == f"Ihre Rechnung {row.token} für {row.first_name}".strip()
         assert one.outside.mail["Subject"] == f"Vertraulich {row.token} für {row.last_name}".strip()
 

@@ -189,8 +189,8 @@ class ColumnCheck:
     def _reads_sensitive(self, step: str, node: Node, reaching: Origins) -> bool:
         if not reaching:
             return False
-        built = [one for one in self.expressions[step] if one.facet is not Facet.NOTHING]
-        names = {need.column for need in self.needs[step] if need.facet != "nothing"}
+        built = [one for one in self.expressions[step] if one.facet not in (Facet.NOTHING, Facet.KEY)]
+        names = {need.column for need in self.needs[step] if need.facet not in ("nothing", "key")}
         is_open = any(one.uses.is_open or one.uses.names & self.graph.ports(step).inputs.keys() for one in built)
         return is_open or node.uses_any_column() or not names.isdisjoint(reaching)
 

@@ -176,7 +176,9 @@ def main(mails: int = 10_000, documents: int = 1_000) -> None:
         files = (str(folder / name) for name in ("list.xlsx", "mail.txt", "mail.html"))
         merge = (*files, str(port), str(folder / "journal"))
         compare("Plain merge", mails, {
-            "careful script, four connections": lambda: other("careful_merge", *merge),
+            "good script, email.mime": lambda: other("good_merge", *merge),
+            "careful script, assembled MIME": lambda: other("careful_merge", *merge),
+            "plain script, openpyxl and EmailMessage": lambda: other("plain_merge", *merge[:4]),
             "postwerk run, preflight": lambda: ours(folder, port, "preflight"),
             "postwerk run, bad_rows: skip": lambda: ours(folder, port, "streaming"),
         })  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from base64 import encodebytes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.header import Header
 from email.utils import formataddr, formatdate, make_msgid
 from pathlib import Path
@@ -25,16 +25,18 @@ BOUNDARY = "=_4f1c9b7e2d"
 PART = "--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n{text}\r\n"
 
 Mail = tuple[str, bytes]
+Row = dict[str, object]
+Build = Callable[[Row, Template, Template], Mail]
 
 
-def rows(path: str) -> Iterator[dict[str, object]]:
+def rows(path: str) -> Iterator[Row]:
     table = CalamineWorkbook.from_path(path).get_sheet_by_index(0).iter_rows()
     header = [str(cell) for cell in next(iter(table))]
     for row in table:
         yield dict(zip(header, row, strict=False))
 
 
-def build(row: dict[str, object], text: Template, html: Template) -> Mail:
+def build(row: Row, text: Template, html: Template) -> Mail:
     address, subject = str(row["email"]), f"Invoice {row['customer_no']}"
     head = (
         f"From: {SENDER}\r\nTo: {formataddr((str(row['name']), address))}\r\n"
@@ -58,7 +60,8 @@ def send(port: int, mails: Queue[Mail | None], journal: Path, lock: threading.Lo
                 kept.flush()
 
 
-def main(listed: str, text_file: str, html_file: str, port: str, journal: str) -> None:
+def merge(build: Build, listed: str, text_file: str, html_file: str, port: str, journal: str) -> None:
+    """Builds on one thread, sends on four."""
     text = Environment(undefined=StrictUndefined).from_string(Path(text_file).read_text("utf-8"))
     html = Environment(undefined=StrictUndefined, autoescape=True).from_string(Path(html_file).read_text("utf-8"))
     mails: Queue[Mail | None] = Queue(maxsize=200)
@@ -75,4 +78,4 @@ def main(listed: str, text_file: str, html_file: str, port: str, journal: str) -
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    merge(build, *sys.argv[1:])

@@ -21,13 +21,17 @@ LARGEST_GROUP = 64
 """Works in one commit: the first does not wait for ever while more arrive."""
 
 
+FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"})
+"""SQLite calls a disk full (ENOSPC) so; a used-up quota (EDQUOT) and a limit on files (EFBIG) are failed writes."""
+
+
 @contextmanager
 def full_database_told(place: str) -> Iterator[None]:
     """Turns the database's refusal to grow into a DiskFullError."""
     try:
         yield
     except OperationalError as error:
-        if "disk is full" in str(error.orig):
+        if getattr(error.orig, "sqlite_errorname", None) in FULL:
             raise DiskFullError(place) from error
         raise
 

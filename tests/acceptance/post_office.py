@@ -60,6 +60,7 @@ class PostOffice:
         self.logins.clear()
         self.connections = 0
         self.is_reached.clear()
+        self.may_answer.set()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content, sender = envelope.content, envelope.mail_from
@@ -99,7 +100,10 @@ def post_office(
         )  # fmt: skip
 
     with _listening(answer, tls) as office.port:
-        yield office
+        try:
+            yield office
+        finally:
+            office.may_answer.set()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ That no traceback is shown is asserted for every call, in `Program`.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -426,6 +427,28 @@ class TestWorkspace:
 
         assert resumed.code == 0, resumed
         assert office.recipients == sorted(email for _, _, email in people), "each once"
+
+    def test_a_disk_that_fills_up_while_mails_leave_loses_none_and_sends_none_twice(
+        self, postwerk: Program, office: PostOffice, folder: Path
+    ) -> None:
+        people = [[str(at), "Ann", f"ann{at}@example.com"] for at in range(200)]
+        workbook(folder / "many.xlsx", [ROWS[0], *people])
+        run = postwerk("run", merge(folder, "many.xlsx"), "--no-wait", "--json").json["id"]
+
+        with replace(postwerk, room=100_000).started("runs", "resume", run) as resumed:
+            assert resumed.stderr is not None
+            told = resumed.stderr.readline()
+            resumed.send_signal(signal.SIGINT)
+            rest = resumed.communicate(timeout=60)[1]
+        before = postwerk("runs", "show", run, "--json").json["mails"]
+        ended = postwerk("runs", "resume", run, "--json")
+
+        assert "postwerk.db' is full, so nothing new can be kept. What was kept before is safe. Make room" in told
+        assert "Traceback" not in rest
+        assert before["queued"] > 0, "it did fill up"
+        assert ended.code in (0, 3)
+        assert office.recipients == sorted(email for _, _, email in people), "each once"
+        assert ended.json["mails"].get("in_doubt", 0) + ended.json["mails"]["sent"] == len(people)
 
     def test_a_folder_that_is_no_workspace_is_told(self, postwerk: Program, folder: Path) -> None:
         ended = Program(folder)("outbox", "list")

@@ -60,7 +60,8 @@ class ReadFile(Node):
     file: str = ""
     sensitive: bool = False
 
-    def run(self) -> Document: ...
+    def run(self) -> Document:
+        raise NotImplementedError
 
 
 class Split(Outputs):
@@ -77,7 +78,8 @@ class Validate(Node):
         plain = {name: Column(name=name) for name in incoming}  # forgets the marks
         return {"good": plain, "bad": {**plain, "problem": Column(name="problem")}}
 
-    def run(self, record: Record) -> Split: ...
+    def run(self, record: Record) -> Split:
+        raise NotImplementedError
 
 
 class Fill(Node):
@@ -90,7 +92,8 @@ class Fill(Node):
     text: PerItem[str] = ""
     sensitive: bool = False
 
-    def run(self, record: Record, attachments: list[Document] | None = None) -> Message: ...
+    def run(self, record: Record, attachments: list[Document] | None = None) -> Message:
+        raise NotImplementedError
 
 
 class Form(Node):
@@ -109,7 +112,8 @@ class Form(Node):
         for name in self.fields.keys() - set(self.names_in_form):
             yield Flaw(message=f"The form has no field {name!r}. Did you mean 'Name'?", field="fields")
 
-    def run(self, record: Record) -> Document: ...
+    def run(self, record: Record) -> Document:
+        raise NotImplementedError
 
 
 class Lock(Node):
@@ -119,7 +123,8 @@ class Lock(Node):
     password: Annotated[PerItem[SecretStr], Facet.KEY]
     name: Annotated[PerItem[str], Facet.LABEL] = ""
 
-    def run(self, document: Document) -> Document: ...
+    def run(self, document: Document) -> Document:
+        raise NotImplementedError
 
 
 class Sealed(Outputs):
@@ -136,7 +141,8 @@ class Seal(Node):
     def columns(self, resources: Resources, incoming: Columns) -> Mapping[str, Columns]:
         return {"uncertified": {**incoming, "problem": Column(name="problem")}}
 
-    def run(self, message: Message) -> Sealed: ...
+    def run(self, message: Message) -> Sealed:
+        raise NotImplementedError
 
 
 class Sign(Node):
@@ -148,7 +154,8 @@ class Sign(Node):
         if self.identity == "old":
             yield Flaw(message="The certificate of 'old' expired on 1 March 2024. Add a new one.", field="identity")
 
-    def run(self, message: Message | SealedMessage, ctx: Context) -> SealedMessage: ...
+    def run(self, message: Message | SealedMessage, ctx: Context) -> SealedMessage:
+        raise NotImplementedError
 
 
 class Send(Node):
@@ -161,7 +168,8 @@ class Send(Node):
         resources.account(self.account)
         return ()
 
-    def run(self, message: Message | SealedMessage) -> Outgoing: ...
+    def run(self, message: Message | SealedMessage) -> Outgoing:
+        raise NotImplementedError
 
 
 class Write(Node):
@@ -194,7 +202,8 @@ class Plugin(Node):
 
     title = "Plugin"
 
-    def run(self, record: Record) -> Document: ...
+    def run(self, record: Record) -> Document:
+        raise NotImplementedError
 
 
 class Lender(Node):
@@ -202,7 +211,8 @@ class Lender(Node):
 
     title = "Lender"
 
-    def run(self, document: Document, ctx: Context) -> Document: ...
+    def run(self, document: Document, ctx: Context) -> Document:
+        raise NotImplementedError
 
 
 class Stamp(Node):
@@ -210,7 +220,8 @@ class Stamp(Node):
 
     title = "Stamp"
 
-    def run(self, document: Document) -> Document: ...
+    def run(self, document: Document) -> Document:
+        raise NotImplementedError
 
 
 class Sort(Node):
@@ -218,7 +229,8 @@ class Sort(Node):
 
     title = "Sort"
 
-    def run(self, records: Iterator[Item[Record]]) -> Iterator[Record]: ...
+    def run(self, records: Iterator[Item[Record]]) -> Iterator[Record]:
+        raise NotImplementedError
 
 
 class Add(Node):
@@ -232,7 +244,8 @@ class Add(Node):
     def columns(self, resources: Resources, incoming: Columns) -> Mapping[str, Columns]:
         return {"record": {**incoming, self.column: Column(name=self.column)}}
 
-    def run(self, record: Record) -> Record: ...
+    def run(self, record: Record) -> Record:
+        raise NotImplementedError
 
 
 class Lookup(Node):
@@ -240,7 +253,8 @@ class Lookup(Node):
 
     title = "Look up"
 
-    def run(self, record: Record, other: Record) -> Record: ...
+    def run(self, record: Record, other: Record) -> Record:
+        raise NotImplementedError
 
 
 class Branch(Outputs):
@@ -253,14 +267,16 @@ class Filter(Node):
     declares_needs = True
     where: Annotated[PerItem[bool], Facet.NOTHING] = True
 
-    def run(self, record: Record) -> Branch: ...
+    def run(self, record: Record) -> Branch:
+        raise NotImplementedError
 
 
 class Pages(Node):
     title = "Pages"
     declares_needs = True
 
-    def run(self, document: Document) -> Iterator[Document]: ...
+    def run(self, document: Document) -> Iterator[Document]:
+        raise NotImplementedError
 
 
 class Zip(Node):
@@ -269,7 +285,8 @@ class Zip(Node):
     name: Annotated[PerItem[str], Facet.LABEL] = "all.zip"
     kind: Literal["zip", "tar"] = "zip"
 
-    def run(self, documents: list[Document]) -> Document: ...
+    def run(self, documents: list[Document]) -> Document:
+        raise NotImplementedError
 
 
 class Letter(Node):
@@ -280,7 +297,8 @@ class Letter(Node):
     text: PerItem[str] = ""
     name: Annotated[PerItem[str], Facet.LABEL] = ""
 
-    def run(self, record: Record, document: Document) -> Document: ...
+    def run(self, record: Record, document: Document) -> Document:
+        raise NotImplementedError
 
 
 OFFICE: dict[str, type[Node]] = {

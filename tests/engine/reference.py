@@ -16,7 +16,7 @@ from postwerk.engine.plan import Plan, Root, Stage, make_plan
 
 from tests.surroundings import Surroundings
 
-from .small_nodes import CLASSES, Letter, SmallNode
+from .small_nodes import CLASSES, Letter, Row, SmallNode
 
 Step = str
 
@@ -36,9 +36,8 @@ class Outcome:
 def nodes_of(graph: Graph) -> dict[Step, SmallNode]:
     made = {}
     for step, node_class in graph.classes.items():
-        node = node_class(**graph.flow.steps[step].params, stream=graph.joins[step].root)
-        assert isinstance(node, SmallNode)
-        made[step] = node
+        assert issubclass(node_class, SmallNode)
+        made[step] = node_class(**graph.flow.steps[step].params, stream=graph.joins[step].root)
     return made
 
 
@@ -75,7 +74,7 @@ def of_one_record(graph: Graph, call: Call) -> None:
     for value in [*values, call.item.record, call.item.value]:
         if value is None:
             continue
-        key = value.path if isinstance(value, Record) else value.key
+        key = value.path if isinstance(value, Row) else value.key
         if value.stream == graph.joins[call.step].root:
             length = min(len(key), len(call.item.key))
             assert key[:length] == call.item.key[:length], f"{value} came to {call}"

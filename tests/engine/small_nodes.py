@@ -213,7 +213,8 @@ class Letter(Suspension):
     def settled(self, step: str, stream: str, key: Key) -> Sent | Refused:
         """What becomes of it."""
         made = Thing(stream=stream, key=key, text=text_of(step, key, self.text))
-        return [Sent(sent=made), Sent(sent=made), Sent(refused=made), Refused("The letter was lost.")][self.fate % 4]
+        fates: list[Sent | Refused] = [Sent(sent=made), Sent(sent=made), Sent(refused=made), Refused("It was lost.")]
+        return fates[self.fate % len(fates)]
 
 
 class Send(SmallNode):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from postwerk.engine import ConfigError, Mailbox, Sender
+from postwerk.engine import ConfigError, Flaw, Mailbox, Resources, Sender
 from postwerk.engine.check import check
 from postwerk.engine.flow import Flow, Input, Settings
 from postwerk.engine.problem import Problem
 
 from tests.surroundings import Surroundings
 
-from .office_nodes import OFFICE
+from .office_nodes import OFFICE, Read
 from .small_flows import flow_of
 
 OFFICE_ACCOUNT = Sender(name="office", mailbox=Mailbox(address="o@example.com"), envelope_sender="o@example.com")
@@ -225,8 +225,10 @@ def test_an_input_with_a_wrong_name_is_told_once_with_the_nearest() -> None:
 
 
 def test_parameters_are_filled_in_as_in_the_flows_locale() -> None:
-    class Odd(OFFICE["Read"]):  # type: ignore[misc,name-defined]
-        def flaws(self, resources: Any) -> Any:
+    class Odd(Read):
+        title = "Odd"
+
+        def flaws(self, resources: Resources) -> Iterable[Flaw]:
             raise ConfigError(self.file)
 
     flow = flow_of({"read": ("Odd", {"file": "{{ 1.5 }} {{ run.id }}"})}, [])

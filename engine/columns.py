@@ -176,7 +176,7 @@ class ColumnCheck:
         if columns is None:
             self.delivered[output], self.sensitive[output] = None, reaching
             return
-        is_built = node.makes_sensitive() or self._reads_sensitive(step, node, reaching)
+        is_built = self._reads_sensitive(step, node, reaching)
         before = {name for source in self.graph.sources(step) for name in self.delivered[source] or ()}
         marked = {
             name: reaching.get(name, step)

@@ -27,15 +27,13 @@ class Lineage:
     is_single: bool = False
     """One single item, which goes to all."""
     is_known: bool = True
-    """False below a mistake that is told already: such a stream fits every other, so that a cause is told once."""
+    """False below a mistake that is told already: such a stream is compared with none, so that a cause is told once."""
 
     @property
     def root(self) -> str:
         return self.path[0]
 
     def joins(self, other: Lineage) -> bool:
-        if not (self.is_known and other.is_known):
-            return True
         shorter = min(len(self.path), len(other.path))
         return self.path[:shorter] == other.path[:shorter]
 

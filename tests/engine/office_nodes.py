@@ -301,10 +301,73 @@ class Letter(Node):
         raise NotImplementedError
 
 
+class Archive(Node):
+    """Gathers documents, and says nothing of what it uses of their records."""
+
+    title = "Archive"
+    leaves = True
+
+    def run(self, documents: Iterator[Item[Document]]) -> None: ...
+
+
+class ReadAll(Read):
+    """May be sensitive as a whole."""
+
+    title = "Read all"
+    sensitive: bool = False  # type: ignore[assignment]  # a mark for all columns in place of some names
+
+    def columns(self, resources: Resources, incoming: Columns) -> Mapping[str, Columns]:
+        return {"records": {name: Column(name=name) for name in self.columns_read}}
+
+
+class ReadOne(Node):
+    """One record, for all."""
+
+    title = "Read one"
+
+    def columns(self, resources: Resources, incoming: Columns) -> Mapping[str, Columns]:
+        return {"record": {"secret": Column(name="secret", is_sensitive=True)}}
+
+    def run(self) -> Record:
+        raise NotImplementedError
+
+
+class Extract(Node):
+    """Gives records of which nobody knows the columns."""
+
+    title = "Extract"
+    declares_needs = True
+
+    def run(self, document: Document) -> Record:
+        raise NotImplementedError
+
+
+class Either(Node):
+    """Takes two records, of which one must come."""
+
+    title = "Either"
+    declares_needs = True
+    text: PerItem[str] = ""
+
+    def run(self, second: Record, first: Record | None = None) -> Document:
+        raise NotImplementedError
+
+
+class Maybe(Node):
+    """Takes two records, of which each may lack."""
+
+    title = "Maybe"
+    declares_needs = True
+    text: PerItem[str] = ""
+
+    def run(self, first: Record | None = None, second: Record | None = None) -> Document:
+        raise NotImplementedError
+
+
 OFFICE: dict[str, type[Node]] = {
     one.__name__: one
     for one in (
         Read, ReadFile, Validate, Fill, Form, Lock, Seal, Sign, Send, Write, Save, Plugin, Lender, Stamp, Sort, Add,
-        Lookup, Filter, Pages, Zip, Letter,
+        Lookup, Filter, Pages, Zip, Letter, Archive, ReadAll, ReadOne, Extract, Either, Maybe,
     )
 }  # fmt: skip

@@ -176,6 +176,37 @@ def test_of_two_records_expressions_see_the_first() -> None:
     assert [code for code, _, _ in told(steps, *wires, "read.records -> pair.record")] == ["missing-column"]
 
 
+def test_of_two_records_that_may_lack_expressions_see_what_both_have() -> None:
+    def missing(node: str, text: str) -> bool:
+        found = told(
+            {"read": ("Read", {}), "add": ("Add", {"column": "extra"}), "x": (node, {"text": text})},
+            "read.records -> add.record", "add.record -> x.first", "read.records -> x.second",
+        )  # fmt: skip
+        return [code for code, _, _ in found] == ["missing-column"]
+
+    assert missing("Maybe", "{{ extra }}")
+    assert not missing("Maybe", "{{ name }}")
+    assert missing("Either", "{{ extra }}")
+
+
+def test_nothing_is_missing_where_nobody_can_tell_the_columns() -> None:
+    steps: Steps = {
+        "file": ("ReadFile", {}), "read": ("Extract", {}), "mail": ("Fill", {"text": "{{ anything }}"}),
+        "list": ("Read", {}), "add": ("Add", {"column": "extra"}), "both": ("Lookup", {}),
+        "other": ("Fill", {"text": "{{ extra }}"}), "sort": ("Sort", {}), "more": ("Fill", {"text": "{{ anything }}"}),
+    }  # fmt: skip
+
+    assert (
+        told(
+            steps,
+            "file.document -> read.document", "read.record -> mail.record", "list.records -> add.record",
+            "list.records -> both.record", "add.record -> both.other", "both.record -> other.record",
+            "list.records -> sort.records", "sort.records -> more.record",
+        )
+        == []
+    )  # fmt: skip
+
+
 def test_a_table_may_show_columns_of_what_it_gathers_and_no_others() -> None:
     def columns(*only: str) -> list[str]:
         found = told(
@@ -222,6 +253,16 @@ def test_an_input_with_a_wrong_name_is_told_once_with_the_nearest() -> None:
     assert [(one.code, one.step, one.field, one.message) for one in problems_of(flow)] == [
         ("unknown-input", "read", "file", "The flow has no input 'lst'. Did you mean 'list'?")
     ]
+
+
+def test_a_disabled_step_may_name_anything() -> None:
+    flow = flow_of(
+        {"read": ("Read", {}), "t": ("Write", {}), "off": ("Read", {"file": "{{ inputs.lst }}", "odd": 1})},
+        ["read.records -> t.records"],
+    )
+    off = flow.steps["off"].model_copy(update={"disabled": True})
+
+    assert problems_of(flow.model_copy(update={"steps": {**flow.steps, "off": off}})) == []
 
 
 def test_parameters_are_filled_in_as_in_the_flows_locale() -> None:

@@ -185,9 +185,10 @@ def test_what_lies_below_a_mistake_is_not_told_as_further_mistakes() -> None:
     problems = problems_of(
         {
             "a": "Rows", "b": "Rows", "gone": "NoSuchNode", "below": "Change", "split": "Split", "pair": "Pair",
-            "deep": "Pair", "all": "Report",
+            "deep": "Pair", "all": "Report", "union": "Change",
         },
         "a.records -> gone.thing", "gone.thing -> below.thing", "below.thing -> split.thing",
+        "a.records -> union.thing", "split.things -> union.thing",
         "split.things -> pair.left", "a.records -> pair.right", "pair.thing -> deep.left", "b.records -> deep.right",
         "deep.thing -> all.things",
     )  # fmt: skip

@@ -397,6 +397,32 @@ def test_the_name_of_one_of_several_inputs_is_not_its_content(name: str, count: 
     assert len(found) == count
 
 
+def test_whoever_gathers_items_gets_their_records_with_them() -> None:
+    def found(*wires: str) -> list[str]:
+        return refusals(
+            {"read": READ, "form": ("Form", {}), "all": ("Archive", {})}, "read.records -> form.record", *wires
+        )
+
+    assert len(found("form.document -> all.documents")) == 1
+
+
+@pytest.mark.parametrize(("text", "count"), [("{{ name }}", 1), ("Hello", 0)])
+def test_of_a_list_that_is_sensitive_as_a_whole_every_column_is(text: str, count: int) -> None:
+    assert len(mail(read=("ReadAll", {"sensitive": True}), text=text, to="{{ email }}")) == count
+    assert mail(read=("ReadAll", {}), text=text) == []
+
+
+def test_an_open_record_is_that_of_the_item_and_not_another_input() -> None:
+    def found(text: str) -> list[str]:
+        return refusals(
+            {"read": ("Read", {}), "one": ("ReadOne", {}), "both": ("Either", {"text": text}), "save": ("Save", {})},
+            "read.records -> both.second", "one.record -> both.first", "both.document -> save.document",
+        )  # fmt: skip
+
+    assert found("{{ record.values }}") == []
+    assert len(found("{{ first.values }}")) == 1
+
+
 def test_each_way_out_is_told_once() -> None:
     found = refusals(
         {

@@ -104,6 +104,10 @@ def counts_of(worked: Worked, *, is_first: bool) -> dict[str, Any]:
     return {"steps": steps, **({"endings": dict(worked.endings)} if is_first else {})}
 
 
-def counts_read(items: int, failures: int, *, is_gather: bool) -> dict[str, Any]:
-    """What is kept of the counts of what was read. What a gather gives was read before, as other items."""
-    return {"read": 0 if is_gather else items + failures, "items": items, "unread": failures}
+def counts_read(items: int, failures: int, *, is_gather: bool, is_last: bool) -> dict[str, Any]:
+    """What is kept of the counts of what was read.
+
+    What a gather gives was read before, as other items. Where no stage follows, reading is all that is done.
+    """
+    counts: dict[str, Any] = {"read": 0 if is_gather else items + failures, "items": items, "unread": failures}
+    return {**counts, "endings": {"done": items}} if is_last and not is_gather else counts

@@ -74,7 +74,8 @@ class Roots:
         if known:
             await asyncio.to_thread(self._must_be_same, root, portion, known)
             return
-        counts = counts_read(portion.items, len(portion.failures), is_gather=root.is_gather)
+        is_last = not self.shop.plan.stages_of(root.step)
+        counts = counts_read(portion.items, len(portion.failures), is_gather=root.is_gather, is_last=is_last)
         stage = self.outcomes.root_stage(root.step)
         chunk = rows.Chunk(stage, portion.number, portion.number, portion.output, counts)
 

@@ -10,9 +10,8 @@ import asyncio
 import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import suppress
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from ...engine import Item
 
@@ -33,7 +32,7 @@ class Tap:
         self._is_async = self._is_stream or inspect.iscoroutinefunction(run)
         self._values: Any = None
         self._runner: asyncio.Runner | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._work: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
         self._is_closed = threading.Event()
         self._at_work = threading.Lock()
 
@@ -44,9 +43,9 @@ class Tap:
     async def close(self) -> None:
         """Ends what is on, and lets go of files that a generator holds open."""
         self._is_closed.set()
-        if self._loop is not None:
-            with suppress(RuntimeError):  # it has just ended
-                self._loop.call_soon_threadsafe(_cancel_all, self._loop)
+        if self._work is not None:
+            loop, task = self._work
+            loop.call_soon_threadsafe(task.cancel)
         await asyncio.to_thread(self._end)
 
     def _take(self, size: int) -> list[Any]:
@@ -70,6 +69,7 @@ class Tap:
         return iter(() if result is None else (result,))
 
     async def _next(self, size: int) -> list[Any]:
+        self._work = asyncio.get_running_loop(), cast("asyncio.Task[Any]", asyncio.current_task())
         if self._is_stream:
             if self._values is None:
                 self._values = self._run(**self._arguments)
@@ -82,7 +82,6 @@ class Tap:
         """A loop of its own: what it awaits can't wait for ours."""
         if self._runner is None:
             self._runner = asyncio.Runner()
-            self._loop = self._runner.get_loop()
         return self._runner.run(work)
 
     def _end(self) -> None:
@@ -107,8 +106,3 @@ async def _first(stream: AsyncIterator[Any], size: int) -> AsyncIterator[Any]:
             yield await anext(stream)
         except StopAsyncIteration:
             return
-
-
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    for task in asyncio.all_tasks(loop):
-        task.cancel()

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from ..smtp_peers import Peer, listening
+from .house import House, furnished
 from .outgoing import Office, account, office
+from .trial import distribution, installed
 
 
 @pytest.fixture
@@ -21,3 +23,18 @@ async def post(tmp_path: Path, peer: Peer) -> AsyncIterator[Office]:
     with office(tmp_path) as one:
         await one.accounts.add(account(peer.port))
         yield one
+
+
+@pytest.fixture(scope="session")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder by which programs find the trial nodes, as if they were installed."""
+    return distribution(tmp_path_factory.mktemp("trial"))
+
+
+@pytest.fixture
+async def house(tmp_path: Path, peer: Peer, trial: Path) -> AsyncIterator[House]:
+    """A firm that has the trial nodes."""
+    with installed(trial):
+        made = await furnished(tmp_path, peer)
+        with made.workspace:
+            yield made

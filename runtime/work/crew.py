@@ -25,8 +25,11 @@ from .workshop import Workshop
 
 log = logging.getLogger(__name__)
 
-ENOUGH = 64
-"""Items from which on worker processes pay: starting them costs about half a second."""
+ENOUGH = 16
+"""Items from which on worker processes pay: starting them costs about half a second, and a locked form 15 ms."""
+PORTION_SECONDS = 0.2
+"""What one worker does at a time of a chunk: short enough to share it among all, long enough to be worth an fsync."""
+SMALLEST, LARGEST = 8, 200
 MOST_DEADLY = 20
 """Items that killed their worker process, after which the fault is not theirs. Finding one costs some seconds."""
 
@@ -50,6 +53,7 @@ class Crew:
         self._starting: asyncio.Task[None] | None = None
         self._here, self._alone = asyncio.Lock(), asyncio.Lock()
         self._deadly: list[str] = []
+        self._pace = _Pace()
 
     async def __aenter__(self) -> Self:
         return self
@@ -71,17 +75,44 @@ class Crew:
         Raises:
             CrewLostError: processes die again and again.
         """
-        await self._prepare(lines.count(b"\n") + 1)
+        items = lines.split(b"\n")
+        await self._prepare(len(items))
+        parts: list[Worked] = []
+        while items:
+            portion = items[: self._pace.items]
+            part = await self._do_here(stage, portion, shared)
+            if part is None:
+                break
+            parts.append(part)
+            items = items[len(portion) :]
+            self._pace.note(part)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._do_there(stage, portion, shared)) for portion in self._pace.portions(items)
+            ]
+        return self._together([*parts, *(task.result() for task in tasks)])
+
+    async def _do_here(self, stage: int, items: list[bytes], shared: bytes) -> Worked | None:
+        """Some items on a thread; None as soon as worker processes are there."""
+        async with self._here:
+            if self._pool is not None:
+                return None
+            return await asyncio.to_thread(self._shop.work, stage, b"\n".join(items), shared)
+
+    async def _do_there(self, stage: int, items: list[bytes], shared: bytes) -> Worked:
+        """Some items in a worker process."""
         async with self._here:
             pool = self._pool
-            if pool is None:
-                return await asyncio.to_thread(self._shop.work, stage, lines, shared)
+        assert pool is not None, "whoever replaces a pool holds the lock"
         try:
-            return await _in(pool, stage, lines, shared)
+            worked = await _in(pool, stage, b"\n".join(items), shared)
         except BrokenProcessPool:
             await self._replace(pool)
+        else:
+            self._pace.note(worked)
+            return worked
         async with self._alone:
-            return await self._divide(stage, lines.split(b"\n"), shared)
+            return await self._divide(stage, items, shared)
 
     async def _prepare(self, items: int) -> None:
         self._items += items
@@ -115,19 +146,24 @@ class Crew:
         if len(items) == 1:
             return self._given_up(stage, items[0])
         middle = len(items) // 2
-        first = await self._divide(stage, items[:middle], shared)
-        return self._together(first, await self._divide(stage, items[middle:], shared))
+        halves = (items[:middle], items[middle:])
+        return self._together([await self._divide(stage, half, shared) for half in halves])
 
     async def _in_cell(self, stage: int, lines: bytes, shared: bytes) -> Worked:
         if self._cell is None:
             self._cell = await asyncio.to_thread(self._started, 1)
         return await _in(self._cell, stage, lines, shared)
 
-    def _together(self, first: Worked, second: Worked) -> Worked:
-        carried = [self._shop.blobs.read(one.carried) for one in (first, second) if one.carried]
-        first.add(second)
-        first.carried = self._shop.blobs.put(b"\n".join(carried)) if carried else None
-        return first
+    def _together(self, parts: list[Worked]) -> Worked:
+        """The parts of one chunk, in their order, as if it had been done at once."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = Worked()
+        for part in parts:
+            whole.add(part)
+        carried = [self._shop.blobs.read(part.carried) for part in parts if part.carried]
+        whole.carried = self._shop.blobs.put(b"\n".join(carried)) if carried else None
+        return whole
 
     def _given_up(self, stage: int, line: bytes) -> Worked:
         (seed,) = self._shop.decode(line)
@@ -151,6 +187,23 @@ class Crew:
         except (OSError, BrokenProcessPool) as error:
             raise CrewLostError(f"Worker processes can't be started: {error}") from error
         return pool
+
+
+class _Pace:
+    """How many items make a portion, by what they have cost so far."""
+
+    def __init__(self) -> None:
+        self.items = SMALLEST
+        self._seconds: float | None = None
+
+    def portions(self, items: list[bytes]) -> list[list[bytes]]:
+        size = self.items
+        return [items[start : start + size] for start in range(0, len(items), size)]
+
+    def note(self, worked: Worked) -> None:
+        each = worked.seconds / max(1, worked.items)
+        self._seconds = each if self._seconds is None else 0.7 * self._seconds + 0.3 * each
+        self.items = min(LARGEST, max(SMALLEST, round(PORTION_SECONDS / max(self._seconds, 1e-6))))
 
 
 async def _in(pool: ProcessPoolExecutor, stage: int, lines: bytes, shared: bytes) -> Worked:

@@ -67,6 +67,9 @@ class Worked:
     """Seeds of what a later stage, a gather or another stream needs."""
     stops: str | None = None
     """Why the run must stop: a step with `on_error: stop` failed."""
+    items: int = 0
+    seconds: float = 0.0
+    """What so many items took."""
 
     def count(self, step: str) -> StepCount:
         found = self.counts.get(step)

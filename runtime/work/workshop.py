@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -73,7 +74,10 @@ class Workshop:
 
     def work(self, stage: int, lines: bytes, shared: bytes) -> Worked:
         """Does a chunk: its seeds, one a line, and the single items of other streams."""
-        return asyncio.run(self._work(self.plan.stages[stage], lines, shared))
+        begin = time.perf_counter()
+        worked = asyncio.run(self._work(self.plan.stages[stage], lines, shared))
+        worked.items, worked.seconds = lines.count(b"\n") + 1, time.perf_counter() - begin
+        return worked
 
     def stop(self) -> None:
         """Has a chunk that is being done on another thread end when it next waits for something."""

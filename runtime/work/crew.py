@@ -54,6 +54,7 @@ class Crew:
         self._here, self._alone = asyncio.Lock(), asyncio.Lock()
         self._deadly: list[str] = []
         self._pace = _Pace()
+        self._is_over = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,6 +62,7 @@ class Crew:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_over = True
         if kind is not None:
             self._shop.stop()
         if self._starting:
@@ -178,6 +180,8 @@ class Crew:
 
     def _started(self, size: int) -> ProcessPoolExecutor:
         """Runs on a thread; the processes inherit that SIGINT is nothing to it."""
+        if self._is_over:
+            raise CrewLostError("The work has ended before this chunk was done.")
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([do.__module__, *sorted(self._shop.modules)])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SECONDS = 120
+SECONDS = 300
 """After which a program that does not end is stopped, and the test fails."""
 PLAIN = {"TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "200", "PYTHONUTF8": "1"}
 """The same on every machine."""

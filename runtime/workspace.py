@@ -50,8 +50,10 @@ class Workspace:
         """
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
             raise ConfigError(f"{str(folder)!r} is not empty. Name a folder that is empty or does not exist.")
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # the rows of lists lie in it, passwords for documents among them
         for name in FOLDERS:
-            (folder / name).mkdir(parents=True, exist_ok=True)
+            (folder / name).mkdir()
         workspace = cls.__new__(cls)
         workspace.folder = folder.resolve()
         workspace._open()

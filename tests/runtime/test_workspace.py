@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -21,6 +22,15 @@ def test_a_new_workspace_has_its_folders_and_a_key_that_nobody_else_reads(tmp_pa
 
     assert {one.name for one in folder.iterdir() if one.is_dir()} == set(FOLDERS)
     assert (folder / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_nobody_else_may_look_into_a_new_workspace(tmp_path: Path) -> None:
+    folder = tmp_path / "office"
+    folder.mkdir(mode=0o755)
+
+    Workspace.make(folder).close()
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_an_empty_folder_becomes_a_workspace_and_one_with_something_in_it_does_not(tmp_path: Path) -> None:

@@ -183,8 +183,7 @@ class Crew:
         if self._is_over:
             raise CrewLostError("The work has ended before this chunk was done.")
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([do.__module__, *sorted(self._shop.modules)])
+        context = multiprocessing.get_context("spawn")
         try:
             pool = ProcessPoolExecutor(size, context, initializer=begin, initargs=(self._setup,))
             pool.submit(os.getpid).result()

@@ -64,11 +64,6 @@ class Workshop:
         self._mistakes: set[tuple[str, type[Exception]]] = set()
         self._chunk: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 
-    @property
-    def modules(self) -> set[str]:
-        """The modules of the flow's nodes."""
-        return {node_class.__module__ for node_class in self.graph.classes.values()}
-
     def decode(self, lines: bytes) -> Iterator[Seed]:
         return decode_seeds(lines, self.blobs.read)
 

@@ -104,10 +104,13 @@ class ColumnCheck:
                 yield from own[name]
                 if ports[name].is_required and all(each == {Record} for each in kinds):
                     return
-        for name in (*ones, *(name for name in ports if own[name] and name not in ones)):
+        for name in ones:
             yield from own[name]
             if ports[name].is_required:
                 return
+        depth = len(self.graph.joins[step].path)
+        parts = (source for name in ports if name not in ones for source in own[name])
+        yield from (source for source in parts if self.graph.record_depth(source) <= depth)
 
     def _types(self, output: Endpoint) -> set[type]:
         kinds = self.graph.ports(output.step).outputs[output.port].types

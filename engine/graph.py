@@ -12,6 +12,7 @@ from .flow import Endpoint, Flow, Wire
 from .node import Node
 from .ports import Arity, Port, Ports
 from .problem import Hints, Problem
+from .values import Record
 
 NodeClasses = Mapping[str, type[Node]]
 
@@ -58,6 +59,8 @@ class Graph:
     """step -> the lineage of its outputs."""
     joins: dict[str, Lineage] = field(default_factory=dict)
     """step -> the lineage at which its inputs are joined; its outputs' own where it is no 1:n step."""
+    record_depths: dict[str, int] = field(default_factory=dict)
+    """step -> the length of the key of the record that its calls have at hand, at most."""
     partial: set[str] = field(default_factory=set)
     """Steps with an input that gets nothing because of a problem."""
     problems: list[Problem] = field(default_factory=list)
@@ -72,6 +75,12 @@ class Graph:
 
     def lineage(self, output: Endpoint) -> Lineage:
         return self.lineages[output.step]
+
+    def record_depth(self, output: Endpoint) -> int:
+        """The length of the key of the record that an output's items descend from, at most: 0 is none."""
+        if any(issubclass(one, Record) for one in self.ports(output.step).outputs[output.port].types):
+            return len(self.lineage(output).path)
+        return self.record_depths[output.step]
 
     def is_wired(self, step: str, port: str) -> bool:
         """Whether anything takes from this output."""
@@ -235,10 +244,14 @@ def _trace(graph: Graph, step: str) -> None:
     ports = graph.ports(step)
     if ports.is_source or ports.is_gather:
         graph.joins[step] = graph.lineages[step] = Lineage((step,), is_single=not ports.is_iterator)
+        graph.record_depths[step] = 0
         return
     joined = graph.joins[step] = _joined(graph, step)
     is_longer = ports.is_iterator and joined.is_known
     graph.lineages[step] = Lineage((*joined.path, step)) if is_longer else joined
+    known = (source for source in graph.sources(step) if source.step in graph.lineages)
+    depths = [graph.record_depth(source) for source in known if graph.lineage(source).root == joined.root]
+    graph.record_depths[step] = max((one for one in depths if one <= len(joined.path)), default=0)
 
 
 def _joined(graph: Graph, step: str) -> Lineage:

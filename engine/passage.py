@@ -140,6 +140,8 @@ class _Feed:
     output: Endpoint
     depth: int
     """Length of its items' keys, as far as this step joins them."""
+    has_record: bool
+    """Its items descend from one record for each key at which they are joined, not from a record of each part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ def _plan_step(graph: Graph, step: str) -> _StepPlan:
 def _plan_port(graph: Graph, port: Port, sources: list[Endpoint], joined: Lineage) -> _PortPlan:
     lineages = [(source, graph.lineage(source)) for source in sources]
     own = tuple(
-        _Feed(source, min(len(lineage.path), len(joined.path)))
+        _Feed(source, min(len(lineage.path), len(joined.path)), graph.record_depth(source) <= len(joined.path))
         for source, lineage in lineages
         if lineage.root == joined.root
     )
@@ -335,7 +337,7 @@ def _call(plan: _StepPlan, trail: Trail, key: Key, found: Found) -> Call | None:
         elif items:
             inputs[port.name] = items[0].value
             crowded = crowded or (_two_items(port, key, items) if len(items) > 1 else None)
-    return Call(plan.step, _item(plan, key, found), inputs, crowded)
+    return Call(plan.step, _item(plan, trail, key, found), inputs, crowded)
 
 
 def _place(item: Item[Any]) -> list[tuple[int, str]]:
@@ -343,19 +345,23 @@ def _place(item: Item[Any]) -> list[tuple[int, str]]:
     return [(len(part), part) for part in item.key[1:]]
 
 
-def _item(plan: _StepPlan, key: Key, found: Found) -> Item[Any]:
-    """The item at hand. Its record is that of the first input that is a record, else of the first input."""
+def _item(plan: _StepPlan, trail: Trail, key: Key, found: Found) -> Item[Any]:
+    """The item at hand. Its record is that of the first input that is a record, else of the first input.
+
+    When all is collected, it is the record that the parts have in common.
+    """
     first: Item[Any] | None = None
-    collected: Item[Any] | None = None
     for port, items in zip(plan.ports, found, strict=True):
-        if items and port.is_collect:
-            collected = collected or items[0]
-        elif items:
+        if items and not port.is_collect:
             if _kind(items[0].value.__class__) is _Kind.RECORD:
                 return Item(key, (first or items[0]).value, items[0].value)
             first = first or items[0]
-    origin = first or collected
-    return Item(key, origin.value, origin.record) if origin else Item(key, None)
+    if first:
+        return Item(key, first.value, first.record)
+    parts = (
+        item for port in plan.ports for feed in port.own if feed.has_record for item in trail.items.get(feed.output, ())
+    )
+    return Item(key, None, next((item.record for item in parts), None))
 
 
 def _two_items(port: _PortPlan, key: Key, items: list[Item[Any]]) -> Refused:

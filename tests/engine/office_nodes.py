@@ -279,6 +279,19 @@ class Pages(Node):
         raise NotImplementedError
 
 
+class Lines(Node):
+    """Many records of one document."""
+
+    title = "Lines"
+    declares_needs = True
+
+    def columns(self, resources: Resources, incoming: Columns) -> Mapping[str, Columns]:
+        return {"records": {"amount": Column(name="amount")}}
+
+    def run(self, document: Document) -> Iterator[Record]:
+        raise NotImplementedError
+
+
 class Zip(Node):
     title = "Zip"
     declares_needs = True
@@ -369,5 +382,6 @@ OFFICE: dict[str, type[Node]] = {
     for one in (
         Read, ReadFile, Validate, Fill, Form, Lock, Seal, Sign, Send, Write, Save, Plugin, Lender, Stamp, Sort, Add,
         Lookup, Filter, Pages, Zip, Letter, Archive, ReadAll, ReadOne, Extract, Either, Maybe,
+        Lines,
     )
 }  # fmt: skip

@@ -189,6 +189,24 @@ def test_of_two_records_that_may_lack_expressions_see_what_both_have() -> None:
     assert missing("Either", "{{ extra }}")
 
 
+def test_what_is_collected_has_the_columns_of_its_origin_and_none_of_its_parts() -> None:
+    def missing(text: str, *wires: str) -> list[str]:
+        found = told(
+            {
+                "read": ("Read", {}), "form": ("Form", {}), "pages": ("Pages", {}), "lines": ("Lines", {}),
+                "line": ("Form", {}), "zip": ("Zip", {"name": text}),
+            },
+            "read.records -> form.record", "form.document -> pages.document", "form.document -> lines.document",
+            "lines.records -> line.record", *wires,
+        )  # fmt: skip
+        return [text.split("'")[3] for _, _, text in found]
+
+    pages, lines = "pages.documents -> zip.documents", "line.document -> zip.documents"
+    assert missing("{{ name }} {{ amount }}", pages) == ["amount"]
+    assert missing("{{ name }} {{ amount }}", lines) == ["amount", "name"]
+    assert missing("{{ name }} {{ amount }}", pages, lines) == ["amount"]
+
+
 def test_nothing_is_missing_where_nobody_can_tell_the_columns() -> None:
     steps: Steps = {
         "file": ("ReadFile", {}), "read": ("Extract", {}), "mail": ("Fill", {"text": "{{ anything }}"}),

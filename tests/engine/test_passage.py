@@ -326,7 +326,23 @@ def test_the_record_at_hand_is_that_of_the_first_input_that_is_a_record() -> Non
 
     assert way.calls["form", ("k",)].item == Item(("k",), ROW, ROW)
     assert way.calls["pair", ("k", "0")].item == Item(("k", "0"), THING, part)
-    assert way.calls["merge", ("k",)].item == Item(("k",), THING, ROW)
+    assert way.calls["merge", ("k",)].item == Item(("k",), None, ROW)
+
+
+def test_what_is_collected_has_the_record_of_its_origin_and_none_of_one_part() -> None:
+    part = Row(key="part", values={}, stream="", path=("k", "0"), text="part")
+    way = Way(
+        {"rows": "Rows", "split": "SplitRows", "line": "Change", "pages": "Split", "lines": "Merge", "all": "Merge"},
+        "rows.records -> split.thing", "split.records -> line.thing", "rows.records -> pages.thing",
+        "line.thing -> lines.parts", "line.thing -> all.parts", "pages.things -> all.parts",
+        split=[("records", part)], pages=parts(THING),
+    )  # fmt: skip
+
+    way.walk(0, seed())
+
+    assert way.calls["line", ("k", "0")].item.record is part
+    assert way.calls["lines", ("k",)].item.record is None
+    assert way.calls["all", ("k",)].item.record == ROW
 
 
 def ending(answers: dict[str, Any], *wires: str, **steps: str) -> Ending:

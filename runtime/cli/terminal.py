@@ -7,8 +7,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -84,12 +84,26 @@ def in_workspace(folder: Path, work: Callable[[Workspace], Awaitable[T]]) -> T:
             return await work(workspace)
 
     try:
-        with redirect_stdout(sys.stderr):
+        with _printing_on_standard_error():
             return run(whole())
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except asyncio.CancelledError:
         raise typer.Exit(TERMINATED) from None
+
+
+@contextmanager
+def _printing_on_standard_error() -> Iterator[None]:
+    """Also what a library in C writes."""
+    sys.stdout.flush()
+    kept = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, sys.stdout.fileno())
+        os.close(kept)
 
 
 def _end_in_order() -> None:

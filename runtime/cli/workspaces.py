@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ def doctor(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> No
     """Say whether everything is in place and reachable."""
     findings = in_workspace(workspace, examine)
     if as_json:
-        say_json({"findings": [finding.__dict__ for finding in findings], "ok": all(one.is_good for one in findings)})
+        say_json({"findings": [asdict(finding) for finding in findings], "ok": all(one.is_good for one in findings)})
     else:
         for finding in findings:
             _say(finding)

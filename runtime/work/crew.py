@@ -18,6 +18,7 @@ from typing import Self
 
 from ...engine import PostwerkError
 from ...engine.passage import Seed
+from .aside import aside
 from .results import FailedItem, StepCount, Worked
 from .setup import Setup
 from .worker import begin, do
@@ -99,7 +100,7 @@ class Crew:
         async with self._here:
             if self._pool is not None:
                 return None
-            return await asyncio.to_thread(self._shop.work, stage, b"\n".join(items), shared)
+            return await aside(self._shop.work, stage, b"\n".join(items), shared)
 
     async def _do_there(self, stage: int, items: list[bytes], shared: bytes) -> Worked:
         """Some items in a worker process."""

@@ -98,7 +98,11 @@ class _Encoder:
         if isinstance(value, Value):
             name, fields = _form(type(value))
             held = value.__dict__
-            return {"$": name, **{field: self._value(held[field]) for field in fields}}
+            encoded: dict[str, Any] = {"$": name}
+            for field in fields:
+                one = held[field]
+                encoded[field] = one if type(one) in PLAIN else self._value(one)
+            return encoded
         if isinstance(value, Mapping):
             return self._mapping(value)
         if isinstance(value, tuple | list):
@@ -107,7 +111,8 @@ class _Encoder:
 
     def _mapping(self, mapping: Mapping[Any, Any]) -> dict[str, Any]:
         if all(type(key) is str for key in mapping):
-            return {"$": "map", "of": {key: self._value(one) for key, one in mapping.items()}}
+            of = {key: one if type(one) in PLAIN else self._value(one) for key, one in mapping.items()}
+            return {"$": "map", "of": of}
         return {"$": "pairs", "of": [[self._value(key), self._value(one)] for key, one in mapping.items()]}
 
     def _scalar(self, value: Any) -> Any:
@@ -150,7 +155,7 @@ class _Decoder:
             return tuple([self._value(one) for one in encoded])
         kind = encoded["$"]
         if kind == "map":
-            return {key: self._value(one) for key, one in encoded["of"].items()}
+            return {key: one if type(one) in PLAIN else self._value(one) for key, one in encoded["of"].items()}
         if kind in self._classes:
             fields = {name: self._value(one) for name, one in encoded.items() if name != "$"}
             return self._classes[kind].model_construct(**fields)

@@ -34,11 +34,17 @@ def compose(
         mailbox_field("Cc", head.cc) if head.cc else "",
         _fixed_field("Reply-To", head.reply_to or reply_to) if head.reply_to or reply_to else "",
         text_field("Subject", head.subject),
-        f"Date: {format_datetime(date)}\r\nMessage-ID: {message_id}\r\n",
+        f"Date: {_date(date.replace(microsecond=0), date.fold)}\r\nMessage-ID: {message_id}\r\n",
         *(further_field(name, value) for name, value in head.headers),
         "MIME-Version: 1.0\r\n",
     ]
     return "".join(fields).encode() + entity
+
+
+@lru_cache(maxsize=256)  # a run builds thousands in a second
+def _date(moment: datetime, fold: int) -> str:
+    del fold  # two moments that differ in nothing else are equal
+    return format_datetime(moment)
 
 
 @lru_cache(maxsize=256)  # the same in nearly every mail of a run

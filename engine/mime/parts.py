@@ -62,6 +62,8 @@ def _assembled(message: Message, texts: list[bytes], images: list[bytes], files:
 
 def cids(html: str) -> tuple[str, ...]:
     """The Content-IDs that HTML names (`<img src="cid:logo">`), each once."""
+    if "cid:" not in html.lower():  # looking for it in the right places takes a hundred times as long
+        return ()
     return tuple(dict.fromkeys(unescape(one) for one in _CID_IN_HTML.findall(html)))
 
 

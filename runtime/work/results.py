@@ -24,7 +24,7 @@ class FailedItem:
     column: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BuiltMail:
     """A mail that is ready for the outbox; its bytes are in the chunk's pack."""
 

@@ -119,12 +119,14 @@ class Workshop:
 
     async def _answer(self, call: Call, is_off_loop: bool) -> Given | Exception:
         """What the call gave, or the error that stays after all attempts."""
-        for wait in _waits(self.flow.steps[call.step].retry or USUAL):
-            given = await self._attempt(call, is_off_loop)
-            if not isinstance(given, Transient):
-                return given
-            await asyncio.sleep(wait.total_seconds())
-        return await self._attempt(call, is_off_loop)
+        given = await self._attempt(call, is_off_loop)
+        if isinstance(given, Transient):
+            for wait in _waits(self.flow.steps[call.step].retry or USUAL):
+                await asyncio.sleep(wait.total_seconds())
+                given = await self._attempt(call, is_off_loop)
+                if not isinstance(given, Transient):
+                    break
+        return given
 
     async def _attempt(self, call: Call, is_off_loop: bool) -> Given | Exception:
         try:

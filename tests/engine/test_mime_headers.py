@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from email.header import decode_header, make_header
 from email.utils import parseaddr
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
@@ -208,3 +210,13 @@ def test_a_further_header_with_a_word_longer_than_a_line_is_refused() -> None:
 def test_an_address_that_breaks_out_of_its_place_is_refused(address: str) -> None:
     with pytest.raises(Refused, match=r"^The header To holds '.*', which is no address\."):
         written(draft("Hi", to=Mailbox(address=address, name="Ann")))
+
+
+def test_the_date_tells_the_hour_before_the_clocks_go_back_from_the_hour_after() -> None:
+    before = datetime(2026, 10, 25, 2, 30, 0, 7, tzinfo=ZoneInfo("Europe/Berlin"))
+
+    mails = [written(draft("Hi"), date=date) for date in (before, before.replace(fold=1), before)]
+
+    assert [mail.split(b"\r\nDate: ")[1].split(b"\r\n")[0] for mail in mails] == [
+        b"Sun, 25 Oct 2026 02:30:00 +0200", b"Sun, 25 Oct 2026 02:30:00 +0100", b"Sun, 25 Oct 2026 02:30:00 +0200",
+    ]  # fmt: skip

@@ -113,6 +113,7 @@ outbox = Table(
 `taken` is set when the flow went on with its outcome.
 """
 Index("ix_outbox_run_taken_state", outbox.c.run, outbox.c.taken, outbox.c.state)
+Index("ix_outbox_run_chunk", outbox.c.run, outbox.c.chunk)
 for state, column in (("queued", outbox.c.id), ("deferred", outbox.c.next_attempt_at), ("sending", outbox.c.id)):
     only = outbox.c.state == text(f"'{state}'")
     Index(f"ix_outbox_{state}", outbox.c.account, column, sqlite_where=only, postgresql_where=only)

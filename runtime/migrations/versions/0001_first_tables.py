@@ -60,6 +60,7 @@ def _outbox() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_outbox_run_taken_state", "outbox", ["run", "taken", "state"])
+    op.create_index("ix_outbox_run_chunk", "outbox", ["run", "chunk"])
     for state, column in (("queued", "id"), ("deferred", "next_attempt_at"), ("sending", "id")):
         only = sa.text(f"state = '{state}'")
         op.create_index(f"ix_outbox_{state}", "outbox", ["account", column], sqlite_where=only, postgresql_where=only)

@@ -26,6 +26,12 @@ MAILING: Steps = {**READ, "mail": ("FillTemplate", MAIL), "send": ("SendSMTP", {
 MAILED = """read.records > mail.record
             mail.message > send.message"""
 
+BEHAVING: Steps = {**MAILING, "check": ("Behave", {})}
+BEHAVED = """read.records > check.record
+             check.record > mail.record
+             mail.message > send.message"""
+SKIP: dict[str, Any] = {"settings": {"bad_rows": "skip"}}
+
 
 @dataclass
 class House:
@@ -81,3 +87,8 @@ async def furnished(folder: Path, peer: Peer) -> House:
     await workspace.accounts.add(account(peer.port))
     (folder / "flow").mkdir()
     return House(workspace, folder / "flow", peer)
+
+
+def texts(report: Mapping[str, Any]) -> list[str]:
+    """The failures, as a person reads them."""
+    return [one["text"] for one in report["failures"]]

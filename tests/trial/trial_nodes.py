@@ -189,6 +189,17 @@ class Note(Node):
         return record.with_values(state=refused.state, words=refused.reply)
 
 
+class Both(Node):
+    """Goes on when a mail of a record was sent, and all that should follow it."""
+
+    title: ClassVar[str] = "Both"
+
+    def run(self, first: SentMail, ctx: Context, second: SentMail | None = None) -> Record:
+        del first
+        assert ctx.item.record
+        return ctx.item.record.with_values(found="two mails" if second else "one mail")
+
+
 class Leaflet(Node):
     """One document for all."""
 

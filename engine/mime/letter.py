@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache
 
@@ -34,7 +34,7 @@ def compose(
         mailbox_field("Cc", head.cc) if head.cc else "",
         _fixed_field("Reply-To", head.reply_to or reply_to) if head.reply_to or reply_to else "",
         text_field("Subject", head.subject),
-        f"Date: {_date(date.replace(microsecond=0), date.fold)}\r\nMessage-ID: {message_id}\r\n",
+        f"Date: {_date(date.replace(microsecond=0), date.utcoffset())}\r\nMessage-ID: {message_id}\r\n",
         *(further_field(name, value) for name, value in head.headers),
         "MIME-Version: 1.0\r\n",
     ]
@@ -42,8 +42,8 @@ def compose(
 
 
 @lru_cache(maxsize=256)  # a run builds thousands in a second
-def _date(moment: datetime, fold: int) -> str:
-    del fold  # two moments that differ in nothing else are equal
+def _date(moment: datetime, offset: timedelta | None) -> str:
+    del offset  # one moment in two time zones is equal to itself, and written in two ways
     return format_datetime(moment)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.utils import parseaddr
 from typing import Any
@@ -219,4 +219,12 @@ def test_the_date_tells_the_hour_before_the_clocks_go_back_from_the_hour_after()
 
     assert [mail.split(b"\r\nDate: ")[1].split(b"\r\n")[0] for mail in mails] == [
         b"Sun, 25 Oct 2026 02:30:00 +0200", b"Sun, 25 Oct 2026 02:30:00 +0100", b"Sun, 25 Oct 2026 02:30:00 +0200",
+    ]  # fmt: skip
+
+
+def test_the_date_is_written_in_the_time_zone_that_it_came_with() -> None:
+    here = datetime(2026, 3, 2, 10, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    mails = [written(draft("Hi"), date=date) for date in (here, here.astimezone(UTC), here)]
+    assert [mail.split(b"\r\nDate: ")[1].split(b"\r\n")[0] for mail in mails] == [
+        b"Mon, 02 Mar 2026 10:30:00 +0100", b"Mon, 02 Mar 2026 09:30:00 +0000", b"Mon, 02 Mar 2026 10:30:00 +0100",
     ]  # fmt: skip

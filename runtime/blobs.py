@@ -41,7 +41,7 @@ class BlobRef:
     digest: str
 
     def columns(self, prefix: str = "") -> dict[str, Any]:
-        """As the tables hold it: see `blob_columns` in runtime/store/schema.py."""
+        """As the tables hold it: see `blob_columns` in runtime/store/schema/columns.py."""
         return {f"{prefix}{name}": value for name, value in asdict(self).items()}
 
     @classmethod

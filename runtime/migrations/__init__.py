@@ -7,7 +7,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ...engine import ConfigError
 
-HEAD = "0001"
+HEAD = "0006"
 """The newest revision; known here so that opening an up-to-date store need not search for it."""
 VERSIONS = "alembic_version"
 

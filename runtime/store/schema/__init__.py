@@ -1,0 +1,21 @@
+"""The tables. A change here needs a migration in `runtime/migrations/versions` (a test compares the two)."""
+
+from .columns import Instant, metadata
+from .mails import budgets, outbox
+from .parties import accounts, certificates, identities, secrets
+from .runs import chunks, failures, journal, runs
+
+__all__ = [
+    "Instant",
+    "accounts",
+    "budgets",
+    "certificates",
+    "chunks",
+    "failures",
+    "identities",
+    "journal",
+    "metadata",
+    "outbox",
+    "runs",
+    "secrets",
+]

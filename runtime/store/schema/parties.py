@@ -1,0 +1,39 @@
+"""Who sends, and to whom: accounts, identities, certificates, and their secrets."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, LargeBinary, String, Table
+
+from .columns import Json, metadata
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("settings", Json, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("certificate", LargeBinary, nullable=False),
+    Column("chain", Json, nullable=False),
+)
+"""The private key lies in `secrets`; the chain holds DER in base64."""
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("address", String(320), primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("der", LargeBinary, nullable=False),
+)
+"""Certificates of recipients, by address in lower case and SHA-256."""
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(300), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 
-from openpyxl.utils import column_index_from_string
-
 from ...engine import Scalar
+from .letters import column_number
 from .moments import Kind, day_or_time, duration, moment, number
 from .rows import NO_TROUBLES, Row
 from .texts import Texts, joined, plain
@@ -23,7 +22,7 @@ class _Letters(dict[str, int]):
     """`A` is 0, `XFD` is 16383."""
 
     def __missing__(self, letters: str) -> int:
-        if not _LETTERS.fullmatch(letters) or (column := column_index_from_string(letters)) > MAX_COLUMNS:
+        if not _LETTERS.fullmatch(letters) or (column := column_number(letters)) > MAX_COLUMNS:
             raise LookupError(f"{letters[:20]!r} is no column")
         self[letters] = column - 1
         return column - 1

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache
 from math import isfinite
 
-from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelta_format
-from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH, from_excel
-
 EXACT = 10**15
 """Excel keeps 15 digits: what is longer is no longer a whole number that can be trusted."""
 
-_EAST_ASIAN_DATES = (*range(27, 37), *range(50, 59))
-"""Built-in formats that openpyxl does not list (ECMA-376, part 1, 18.8.30)."""
+_MOMENTS = frozenset((*range(14, 23), *range(27, 37), 45, 47, *range(50, 59)))
+_DURATION = 46
+"""Numbers of built-in formats (ECMA-376, part 1, 18.8.30), those of East Asia among them."""
+_PIECE = re.compile(r'"[^"]*"|[\\_*].|\[(?P<duration>h+|m+|s+)\]|\[[^\]]*\]|(?P<moment>[dmyhs])', re.IGNORECASE)
+"""What a format code is made of (18.8.31): texts, literal letters, durations, colours and such, parts of dates."""
+_FIRST_DAY, _FIRST_DAY_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
+_LEAP_DAY = 60
+"""Excel counts 29 February 1900, which never was: days before it are one further from the first."""
 
 
 class Kind(Enum):
@@ -28,16 +32,17 @@ class Kind(Enum):
 @lru_cache(maxsize=1024)
 def kind_of(code: str) -> Kind | None:
     """What a format code such as `dd.mm.yyyy` or `[h]:mm` shows; None for plain numbers."""
-    if is_timedelta_format(code):
+    pieces = [piece.lastgroup for piece in _PIECE.finditer(code.partition(";")[0])]
+    if "duration" in pieces:
         return Kind.DURATION
-    return Kind.MOMENT if is_date_format(code) else None
+    return Kind.MOMENT if "moment" in pieces else None
 
 
 def built_in_kind(number: int) -> Kind | None:
     """What a built-in format shows, by its number."""
-    if number in _EAST_ASIAN_DATES:
-        return Kind.MOMENT
-    return kind_of(BUILTIN_FORMATS.get(number, "General"))
+    if number == _DURATION:
+        return Kind.DURATION
+    return Kind.MOMENT if number in _MOMENTS else None
 
 
 def number(text: str) -> int | float:
@@ -67,13 +72,15 @@ def moment(days: float, is_1904: bool) -> date | datetime | time:
     """
     if days < 0:
         raise ValueError(f"{days:g} is no date")
+    whole, fraction = divmod(days, 1)
+    if not is_1904 and whole < _LEAP_DAY:
+        whole += 1
     try:
-        value: datetime | time = from_excel(days, MAC_EPOCH if is_1904 else WINDOWS_EPOCH)
+        part = timedelta(milliseconds=round(fraction * 86_400_000))
+        value = (_FIRST_DAY_1904 if is_1904 else _FIRST_DAY) + timedelta(days=whole) + part
     except OverflowError as error:
         raise ValueError(f"{days:g} is no date") from error
-    if days < 1:
-        return value if isinstance(value, time) else time()  # a breath before midnight, rounded up
-    return day_or_time(value)
+    return value.time() if days < 1 else day_or_time(value)
 
 
 def day_or_time(value: datetime | time) -> date | datetime | time:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from openpyxl.utils import get_column_letter
-
 from ...engine import Scalar
+from .letters import column_letters
 
 WHOLE_ROW = -1
 NO_TROUBLES: Mapping[int, str] = MappingProxyType({})
@@ -39,4 +38,4 @@ class Area(NamedTuple):
 
 def cell_name(row: int, column: int) -> str:
     """The name of a cell in a sheet; the column counts from 0."""
-    return f"{get_column_letter(column + 1)}{row}"
+    return f"{column_letters(column + 1)}{row}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from array import array
-
-from openpyxl.utils.escape import unescape
 
 from .package import Package
 
 MAX_TEXTS = 256 * 1024**2
 """Bytes of all shared strings, which are held in memory. 1,000,000 rows with five texts of their own take 200 MB."""
 MAX_TEXT = 100_000
+_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 """Characters in one cell; Excel takes 32,767."""
 
 
@@ -75,7 +75,7 @@ def plain(text: str) -> str:
 
 def _unescaped(text: str) -> str:
     """The escapes are UTF-16 code units; halves that have no other half, and NUL, are no text."""
-    units = unescape(text).encode("utf-16-le", "surrogatepass")
+    units = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text).encode("utf-16-le", "surrogatepass")
     return units.decode("utf-16-le", "replace").replace("\0", "\ufffd")
 
 

@@ -12,9 +12,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
-from openpyxl.utils import column_index_from_string
-
 from .grid import Grid
+from .letters import column_number
 from .moments import Kind, built_in_kind, kind_of
 from .package import Package, damaged, reading, resolved
 from .rows import Area, Row
@@ -138,5 +137,5 @@ def _relations(package: Package, part: str) -> Iterator[tuple[str, tuple[str, st
 
 
 def _area(first: bytes, top: bytes, last: bytes, bottom: bytes) -> Area:
-    left, right = (column_index_from_string(one.decode()) - 1 for one in (first, last))
+    left, right = (column_number(one.decode()) - 1 for one in (first, last))
     return Area(int(top), left, int(bottom), right)

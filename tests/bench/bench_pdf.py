@@ -17,7 +17,8 @@ import pikepdf
 from pikepdf import Encryption, Name
 from pikepdf.form import ExtendedAppearanceStreamGenerator, Form
 from postwerk.engine import Record
-from postwerk.nodes.pdf import EncryptPDF, FillPDF
+from postwerk.nodes.pdf.encrypt_pdf import EncryptPDF
+from postwerk.nodes.pdf.fill_pdf import FillPDF
 from pydantic import SecretStr
 
 from ..surroundings import Surroundings

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from postwerk.engine import Record, Scalar
-from postwerk.nodes.records import ValidateRecords
+from postwerk.nodes.records.validate import ValidateRecords
 
 from ..surroundings import Surroundings
 

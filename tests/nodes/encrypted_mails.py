@@ -7,7 +7,7 @@ from subprocess import CompletedProcess
 
 from postwerk.engine import Document, Letterhead, Mailbox, Message, SealedMessage
 from postwerk.engine.mime import compose
-from postwerk.nodes.smime import Encrypted
+from postwerk.nodes.smime.encrypt import Encrypted
 
 from tests.certificates import Authority, Issued
 from tests.foreign import call

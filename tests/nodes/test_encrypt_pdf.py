@@ -12,7 +12,8 @@ import pypdf
 import pytest
 from pikepdf import Encryption
 from postwerk.engine import Document, Flaw, Record, Refused
-from postwerk.nodes.pdf import EncryptPDF, FillPDF
+from postwerk.nodes.pdf.encrypt_pdf import EncryptPDF
+from postwerk.nodes.pdf.fill_pdf import FillPDF
 from postwerk.nodes.pdf.opening import MAX_BYTES
 from pydantic import SecretStr
 

@@ -28,7 +28,8 @@ from postwerk.engine.binding import Binder, make_node
 from postwerk.engine.check import check
 from postwerk.engine.flow import Flow, Step
 from postwerk.engine.mime import entity
-from postwerk.nodes.smime import Encrypted, EncryptSMIME, SignSMIME
+from postwerk.nodes.smime.encrypt import Encrypted, EncryptSMIME
+from postwerk.nodes.smime.sign import SignSMIME
 
 from tests.certificates import Issued, KeyKind
 from tests.foreign import call

@@ -16,7 +16,7 @@ import pypdf
 import pytest
 from pikepdf import Array, Dictionary, Encryption, Name, Pdf, String
 from postwerk.engine import Category, ConfigError, Document, Expression, Flaw, Record, Refused, Scalar
-from postwerk.nodes.pdf import FillPDF
+from postwerk.nodes.pdf.fill_pdf import FillPDF
 from postwerk.nodes.pdf.form import MAX_FIELDS
 from postwerk.nodes.pdf.opening import MAX_BYTES
 

@@ -19,7 +19,7 @@ from postwerk.engine import (
     Templates,
 )
 from postwerk.engine.binding import Binder, facet_of
-from postwerk.nodes.mail import FillTemplate
+from postwerk.nodes.mail.fill import FillTemplate
 
 from ..surroundings import Surroundings, item
 

@@ -10,7 +10,7 @@ import pytest
 from postwerk.engine import Facet, Record, Refused, Scalar, Templates
 from postwerk.engine.binding import BadParameters, Binder, expressions_of, facet_of, make_node
 from postwerk.engine.flow import Step
-from postwerk.nodes.records import FilterRecords
+from postwerk.nodes.records.filter import FilterRecords
 from pydantic import ValidationError
 
 TEMPLATES = Templates("de_DE", "Europe/Berlin")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postwerk.engine import Column, ColumnType, ConfigError, Record, Source, Unreadable
-from postwerk.nodes.tables import ReadCSV
 from postwerk.nodes.tables.charset import CHUNK
+from postwerk.nodes.tables.delimited import ReadCSV
 
 from tests.nodes.workbooks import complaints, read, values, workbook
 from tests.surroundings import Surroundings

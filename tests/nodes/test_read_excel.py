@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 from postwerk.engine import Column, ColumnType, ConfigError, Record, Source, Unreadable
-from postwerk.nodes.tables import ReadExcel
+from postwerk.nodes.tables.excel import ReadExcel
 from postwerk.nodes.tables.package import MAX_TOKEN, Package
 from postwerk.nodes.tables.records import Tally
 from python_calamine import load_workbook

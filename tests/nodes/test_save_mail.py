@@ -12,8 +12,7 @@ from fast_mail_parser import parse_email
 from hypothesis import example, given
 from hypothesis import strategies as st
 from postwerk.engine import Document, Item, Letterhead, Mailbox, Message, Refused, SealedMessage, Sender
-from postwerk.nodes.mail import SaveMail
-from postwerk.nodes.mail.save import MAX_NAME, file_stem
+from postwerk.nodes.mail.save import MAX_NAME, SaveMail, file_stem
 
 from ..surroundings import Surroundings, item
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fast_mail_parser import parse_email
 from postwerk.engine import ConfigError, Letterhead, Mailbox, Message, Outgoing, Refused, SealedMessage, Sender
-from postwerk.nodes.mail import SendSMTP
+from postwerk.nodes.mail.send import SendSMTP
 
 from ..surroundings import Surroundings, item
 

@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 import pytest
 from postwerk.engine import Document, InlineImage, Letterhead, Mailbox, Message, Refused, SealedMessage
 from postwerk.engine.mime import compose, entity
-from postwerk.nodes.smime import SignSMIME
+from postwerk.nodes.smime.sign import SignSMIME
 
 from tests.certificates import Authority, Issued, KeyKind, Usage
 from tests.foreign import call

@@ -10,7 +10,7 @@ from postwerk.engine import (
     Mailbox,
     Refused,
 )
-from postwerk.nodes.smime import EncryptSMIME
+from postwerk.nodes.smime.encrypt import EncryptSMIME
 
 from tests.certificates import Issued, bundle
 from tests.nodes.encrypted_mails import (

@@ -10,10 +10,23 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from postwerk.engine import Column, Columns, ColumnType, Node, PerItem, Record, Resources, Scalar, Source
+from postwerk.engine import (
+    PROBLEM_COLUMNS,
+    Column,
+    Columns,
+    ColumnType,
+    Node,
+    PerItem,
+    Record,
+    Resources,
+    Scalar,
+    Source,
+)
 from postwerk.engine.check import check
 from postwerk.engine.flow import Flow
-from postwerk.nodes.records import PROBLEM_COLUMNS, FilterRecords, Kind, ValidateRecords
+from postwerk.nodes.records.filter import FilterRecords
+from postwerk.nodes.records.rules import Kind
+from postwerk.nodes.records.validate import ValidateRecords
 from pydantic import ValidationError
 
 from ..surroundings import Surroundings

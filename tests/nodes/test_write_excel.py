@@ -15,8 +15,9 @@ from openpyxl import load_workbook
 from openpyxl.cell import Cell
 from openpyxl.worksheet.worksheet import Worksheet
 from postwerk.engine import Item, Need, Record, Refused, RefusedMail, RunInfo, Scalar, SentMail
-from postwerk.nodes.tables import ReadExcel, WriteExcel
+from postwerk.nodes.tables.excel import ReadExcel
 from postwerk.nodes.tables.sheet import Limits, write_workbook
+from postwerk.nodes.tables.write import WriteExcel
 from pydantic import ValidationError
 from python_calamine import load_workbook as calamine
 
@@ -335,7 +336,8 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 from postwerk.engine import Item, Record
-from postwerk.nodes.tables import ReadExcel, WriteExcel
+from postwerk.nodes.tables.excel import ReadExcel
+from postwerk.nodes.tables.write import WriteExcel
 from tests.surroundings import Surroundings, item
 
 def peak(count):

@@ -47,8 +47,11 @@ async def start_run(
     *,
     is_dry: bool = False,
     limit: int | None = None,
+    run_id: str | None = None,
 ) -> rows.Run:
     """A new run, ready to go. Its templates and forms are kept as they are now.
+
+    Whoever must not start twice gives the run's id: a second run of the same id is an IntegrityError.
 
     Raises:
         FlowRefused: the flow has errors.
@@ -60,7 +63,7 @@ async def start_run(
         raise FlowRefused(problems)
     now = datetime.now(UTC)
     run = rows.Run(
-        id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        id=run_id or f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         flow_id=flow.id,
         flow=dump_flow(flow),
         folder=str(folder) if folder else None,

@@ -3,11 +3,13 @@
 from .columns import Instant, metadata
 from .mails import budgets, outbox
 from .parties import accounts, certificates, identities, secrets
+from .people import audit, people, starts, tokens
 from .runs import chunks, failures, journal, runs
 
 __all__ = [
     "Instant",
     "accounts",
+    "audit",
     "budgets",
     "certificates",
     "chunks",
@@ -16,6 +18,9 @@ __all__ = [
     "journal",
     "metadata",
     "outbox",
+    "people",
     "runs",
     "secrets",
+    "starts",
+    "tokens",
 ]

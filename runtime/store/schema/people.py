@@ -15,7 +15,7 @@ people = Table(
     Column("accounts", Json),
     Column("created_at", Instant, nullable=False),
 )
-"""`password` is an argon2id hash; without one nobody logs in. `accounts` names those that they may send by; NULL: all."""
+"""`password` is an argon2id hash; without one nobody logs in. `accounts`: those that they may send by; NULL: all."""
 
 tokens = Table(
     "tokens",

@@ -5,6 +5,7 @@ from .mails import budgets, outbox
 from .parties import accounts, certificates, identities, secrets
 from .people import audit, people, starts, tokens
 from .runs import chunks, failures, journal, runs
+from .triggers import firings, triggers
 
 __all__ = [
     "Instant",
@@ -14,6 +15,7 @@ __all__ = [
     "certificates",
     "chunks",
     "failures",
+    "firings",
     "identities",
     "journal",
     "metadata",
@@ -23,4 +25,5 @@ __all__ = [
     "secrets",
     "starts",
     "tokens",
+    "triggers",
 ]

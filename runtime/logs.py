@@ -25,7 +25,7 @@ LONGEST = 10_000
 QUIET = {"uvicorn.access": logging.WARNING, "httpx": logging.WARNING, "alembic": logging.WARNING}
 """Loggers of others that would say twice, or too much, what we say."""
 
-_about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))  # noqa: B039  it can not be changed
+_about: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
 
 SECRETS = (
     (re.compile(r"\bpw_([0-9a-f]{12})_[0-9A-Za-z_-]+"), r"pw_\1_***"),

@@ -18,12 +18,12 @@ from ...engine import PostwerkError
 from ..demo import FLOWS, furnish, open_demo
 from ..runs import service
 from ..runs.progress import Progress
+from ..runs.report import report_of
 from ..runs.starting import start_run
 from ..runs.states import RunState
 from ..sandbox import Sandbox
 from ..workspace import Workspace
 from .progress import ProgressBar
-from .runs import report_of
 from .terminal import err, out, say_error, say_table
 
 FAILED = 1

@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from ...engine import Node, Port
+from ...engine import Node
+from ..descriptions import described
 from ..plugins import node_classes
 from .terminal import JsonOption, out, say_json
 
@@ -20,7 +21,7 @@ def nodes(as_json: JsonOption = False) -> None:
     """Show every node with its ports and parameters."""
     classes = dict(sorted(node_classes().items()))
     if as_json:
-        say_json({"nodes": {name: _described(node) for name, node in classes.items()}})
+        say_json({"nodes": {name: described(node) for name, node in classes.items()}})
         return
     for name, node in classes.items():
         out.print(f"[bold]{name}[/]  {node.title}")
@@ -28,23 +29,6 @@ def nodes(as_json: JsonOption = False) -> None:
         out.print(f"  in:  {_ports(node.ports.inputs.values())}", markup=False)
         out.print(f"  out: {_ports(node.ports.outputs.values())}", markup=False)
         out.print(f"  parameters: {', '.join(node.model_fields) or '–'}\n", markup=False)
-
-
-def _described(node: type[Node]) -> dict[str, Any]:
-    return {
-        "title": node.title,
-        "category": node.category.value,
-        "description": inspect.getdoc(node) or "",
-        "inputs": {port.name: _port(port) for port in node.ports.inputs.values()},
-        "outputs": {port.name: _port(port) for port in node.ports.outputs.values()},
-        "parameters": node.model_json_schema(),
-        "examples": list(node.examples),
-    }
-
-
-def _port(port: Port) -> dict[str, Any]:
-    types = [one.__name__ for one in port.types]
-    return {"types": types, "arity": port.arity.value, "required": port.is_required}
 
 
 def _summary(node: type[Node]) -> str:

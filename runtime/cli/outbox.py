@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import mailbox
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from ...engine import ConfigError
 from ..outbox import Mail, MailState, outbox
+from ..outbox.export import mbox_entry, told_of
 from ..workspace import Workspace
 from .terminal import HERE, JsonOption, WorkspaceOption, in_workspace, out, say_json, say_table
 
 app = typer.Typer(no_args_is_help=True, help="Every outgoing mail, with its state and its bytes.")
 
+Change = Callable[[Connection, Collection[int], datetime], int]
 Ids = Annotated[list[int], typer.Argument(metavar="ID…")]
 StateOption = Annotated[list[MailState] | None, typer.Option("--state", help="Only mails in this state.")]
 RunOption = Annotated[str | None, typer.Option("--run", help="Only mails of this run.")]
@@ -33,7 +36,7 @@ def list_(
     """List mails."""
     mails = in_workspace(workspace, lambda opened: _mails(opened, state, run, limit))
     if as_json:
-        say_json({"mails": [_told(mail) for mail in mails]})
+        say_json({"mails": [told_of(mail) for mail in mails]})
         return
     cells = [
         (mail.id, mail.state.value, ", ".join(mail.recipients), mail.subject, mail.run, mail.reply) for mail in mails
@@ -64,9 +67,9 @@ def show(
     mail, content = in_workspace(workspace, find)
     text = content.decode("utf-8", "replace")
     if as_json:
-        say_json({**_told(mail), "content": text})
+        say_json({**told_of(mail), "content": text})
         return
-    for name, value in _told(mail).items():
+    for name, value in told_of(mail).items():
         out.print(f"{name + ':':<20}{value if value is not None else ''}", markup=False, soft_wrap=True)
     out.print()
     out.print(text, markup=False, soft_wrap=True)
@@ -90,7 +93,7 @@ def cancel(ids: Ids, workspace: WorkspaceOption = HERE) -> None:
     _change(workspace, outbox.cancel, ids, "cancelled")
 
 
-def _change(workspace: Path, change: Any, ids: list[int], done: str) -> None:
+def _change(workspace: Path, change: Change, ids: list[int], done: str) -> None:
     now = datetime.now(UTC)
     number = in_workspace(workspace, lambda opened: opened.store.write(lambda connection: change(connection, ids, now)))
     out.print(f"{number:,} {'mail is' if number == 1 else 'mails are'} {done}.")
@@ -107,23 +110,9 @@ def export(
 
     async def write(opened: Workspace) -> int:
         mails = await _mails(opened, state, run, None)
-        box = mailbox.mbox(file)
-        try:
+        with file.open("xb") as box:
             for mail in mails:
-                box.add(opened.blobs.read(mail.blob))
-        finally:
-            box.close()
+                box.write(mbox_entry(opened.blobs.read(mail.blob), mail.envelope_sender, mail.created_at))
         return len(mails)
 
     out.print(f"{in_workspace(workspace, write):,} mails are in {file}.", markup=False)
-
-
-def _told(mail: Mail) -> dict[str, Any]:
-    return {
-        "id": mail.id, "state": mail.state.value, "recipients": list(mail.recipients), "subject": mail.subject,
-        "run": mail.run, "step": mail.step, "key": mail.key, "account": mail.account,
-        "envelope_sender": mail.envelope_sender, "message_id": mail.message_id, "attempts": mail.attempts,
-        "reply": mail.reply, "status": mail.enhanced, "source": str(mail.source) if mail.source else None,
-        "created_at": mail.created_at.isoformat(), "sent_at": mail.sent_at.isoformat() if mail.sent_at else None,
-        "next_attempt_at": mail.next_attempt_at.isoformat() if mail.next_attempt_at else None, "size": mail.blob.size,
-    }  # fmt: skip

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from ..disk import DiskFullError
-from ..outbox import outbox
 from ..runs import rows, service
 from ..runs.progress import Progress
+from ..runs.report import report_of, summary_of
 from ..runs.starting import FlowRefused, start_run
 from ..runs.states import RunState
 from ..workspace import Workspace
@@ -80,34 +79,6 @@ async def _watched(workspace: Workspace, started: rows.Run, *, is_sending: bool,
     return await report_of(workspace, started.id)
 
 
-async def report_of(workspace: Workspace, run_id: str) -> dict[str, Any]:
-    """All that is told of a run."""
-
-    def read(connection: Any) -> dict[str, Any]:
-        one = rows.get_run(connection, run_id)
-        mails = outbox.counts(connection, run_id)
-        failed = rows.failed_items(connection, run_id)
-        failures = rows.failures_of(connection, run_id)
-        return {"run": one, "mails": mails, "failed_items": failed, "failures": failures}
-
-    found = await workspace.store.read(read)
-    one: rows.Run = found["run"]
-    return {
-        "id": one.id, "flow": one.flow_id, "state": one.state.value, "dry_run": one.is_dry,
-        "created_at": one.created_at.isoformat(),
-        "finished_at": one.finished_at.isoformat() if one.finished_at else None,
-        "message": one.message, "failed_items": found["failed_items"], "totals": one.totals or {},
-        "mails": {state.value: number for state, number in found["mails"].items()},
-        "failures": [_failure(failure) for failure in found["failures"]],
-        "output": str(workspace.folder / "output" / one.id),
-    }  # fmt: skip
-
-
-def _failure(failure: rows.FailureRow) -> dict[str, Any]:
-    source = failure.source.model_dump() if failure.source else {}
-    return {**asdict(failure), "source": source, "place": failure.place, "text": str(failure)}
-
-
 def _tell(report: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         say_json(report)
@@ -145,11 +116,7 @@ def say_report(report: dict[str, Any]) -> None:
 def list_(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> None:
     """List the newest runs."""
     found = in_workspace(workspace, lambda opened: opened.store.read(rows.list_runs))
-    told = [
-        {"id": one.id, "flow": one.flow_id, "state": one.state.value, "dry_run": one.is_dry,
-         "created_at": one.created_at.isoformat(), "message": one.message}
-        for one in found
-    ]  # fmt: skip
+    told = [summary_of(one) for one in found]
     if as_json:
         say_json({"runs": told})
         return

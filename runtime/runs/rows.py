@@ -84,20 +84,20 @@ def get_run(connection: Connection, run_id: str) -> Run:
     row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
     if row is None:
         raise Refused(f"There is no run {run_id!r}. 'postwerk runs list' shows what there is.")
-    return _run(row)
+    return run_of(row)
 
 
 def list_runs(connection: Connection, limit: int = 50) -> list[Run]:
     """The newest first."""
     query = select(runs).order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit)
-    return [_run(row) for row in connection.execute(query).mappings()]
+    return [run_of(row) for row in connection.execute(query).mappings()]
 
 
 def active_runs(connection: Connection) -> list[Run]:
     """Runs that were on when their program ended, oldest first."""
     states = [RunState.BUILDING.value, RunState.SENDING.value]
     query = select(runs).where(runs.c.state.in_(states)).order_by(runs.c.created_at)
-    return [_run(row) for row in connection.execute(query).mappings()]
+    return [run_of(row) for row in connection.execute(query).mappings()]
 
 
 def move_run(connection: Connection, run_id: str, after: RunState, **changes: Any) -> None:
@@ -152,7 +152,7 @@ def add_failures(connection: Connection, run_id: str, failed: Sequence[FailedIte
 def failures_of(connection: Connection, run_id: str, limit: int | None = None) -> list[FailureRow]:
     """In the order of their rows in the source, as far as they have one."""
     query = select(failures).where(failures.c.run == run_id).order_by(failures.c.id).limit(limit)
-    found = [_failure(row) for row in connection.execute(query).mappings()]
+    found = [failure_of(row) for row in connection.execute(query).mappings()]
     return sorted(found, key=lambda one: (one.source.row or 0) if one.source else 0)
 
 
@@ -179,12 +179,14 @@ def _failure_row(run_id: str, failed: FailedItem, now: datetime) -> dict[str, An
     }  # fmt: skip
 
 
-def _failure(row: RowMapping) -> FailureRow:
+def failure_of(row: RowMapping) -> FailureRow:
+    """A row of the table as a failure."""
     source = Source.model_validate(row["source"]) if row["source"] else None
     return FailureRow(row["step"], row["key"], row["item"], source, row["column"], row["message"], row["error"])
 
 
-def _run(row: RowMapping) -> Run:
+def run_of(row: RowMapping) -> Run:
+    """A row of the table as a Run."""
     values = {one.name: row[one.name] for one in fields(Run)}
     values["files"] = {name: BlobRef(*place) for name, place in row["files"].items()}
     return Run(**{**values, "state": RunState(row["state"])})

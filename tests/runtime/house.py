@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from postwerk.runtime.cli.runs import report_of
 from postwerk.runtime.outbox import Mail, outbox
 from postwerk.runtime.runs import rows, service
 from postwerk.runtime.runs.progress import Progress
+from postwerk.runtime.runs.report import report_of
 from postwerk.runtime.runs.starting import start_run
 from postwerk.runtime.workspace import Workspace
 

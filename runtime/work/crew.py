@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
 import os
-import signal
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +16,7 @@ from typing import Self
 
 from ...engine import PostwerkError
 from ...engine.passage import Seed
+from ..forking import context, without_interrupts
 from .aside import aside
 from .results import FailedItem, StepCount, Worked
 from .setup import Setup
@@ -180,14 +179,12 @@ class Crew:
         return Worked([], [_died(step, seed)], {step: StepCount(1, 1)}, Counter(failed=1))
 
     def _started(self, size: int) -> ProcessPoolExecutor:
-        """Runs on a thread; the processes inherit that SIGINT is nothing to it."""
         if self._is_over:
             raise CrewLostError("The work has ended before this chunk was done.")
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        context = multiprocessing.get_context("spawn")
         try:
-            pool = ProcessPoolExecutor(size, context, initializer=begin, initargs=(self._setup,))
-            pool.submit(os.getpid).result()
+            with without_interrupts():
+                pool = ProcessPoolExecutor(size, context(), initializer=begin, initargs=(self._setup,))
+                pool.submit(os.getpid).result()
         except (OSError, BrokenProcessPool) as error:
             raise CrewLostError(f"Worker processes can't be started: {error}") from error
         return pool

@@ -9,18 +9,29 @@ from pathlib import Path
 
 import pytest
 
-DEBIAN = {"qpdf": "qpdf", "pdftotext": "poppler-utils", "openssl": "openssl", "smtp-sink": "postfix"}
+DEBIAN = {
+    "qpdf": "qpdf",
+    "pdftotext": "poppler-utils",
+    "openssl": "openssl",
+    "smtp-sink": "postfix",
+    "initdb": "postgresql",
+}
 
 
 def needs(program: str) -> str:
     """The program's path. Without it a test is skipped, and fails where everything must be there (CI=true)."""
-    found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    found = shutil.which(program, path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin", *_postgresql()]))
     if found:
         return found
     reason = f"{program} is not installed (Debian: {DEBIAN.get(program, program)})"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def _postgresql() -> list[str]:
+    """Where Debian keeps its programs, the newest first."""
+    return sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
 
 
 def call(program: str, *arguments: str | Path, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:

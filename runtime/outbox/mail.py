@@ -77,6 +77,7 @@ def mail_of(row: RowMapping) -> Mail:
     """A row of the table as a Mail."""
     values: dict[str, Any] = dict(row)
     blob = BlobRef(*(values.pop(name) for name in ("pack", "offset", "size", "digest")))
+    del values["holder"]  # of no meaning but to the delivery
     values["recipients"] = tuple(values["recipients"])
     values["state"] = MailState(values["state"])
     values["source"] = Source.model_construct(**values["source"]) if values["source"] else None

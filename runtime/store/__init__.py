@@ -1,6 +1,8 @@
 """The store: one database for everything that must outlive the process."""
 
+from .bells import ring
 from .bulk import Bulk
+from .errors import OutcomeUnknownError, StoreUnreachableError
 from .schema import (
     accounts,
     budgets,
@@ -9,24 +11,34 @@ from .schema import (
     failures,
     identities,
     journal,
+    leases,
+    members,
     outbox,
     runs,
     secrets,
+    signins,
 )
-from .store import Store, insert_new
+from .store import Store, hold, insert_new
 
 __all__ = [
     "Bulk",
+    "OutcomeUnknownError",
     "Store",
+    "StoreUnreachableError",
     "accounts",
     "budgets",
     "certificates",
     "chunks",
     "failures",
+    "hold",
     "identities",
     "insert_new",
     "journal",
+    "leases",
+    "members",
     "outbox",
+    "ring",
     "runs",
     "secrets",
+    "signins",
 ]

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from ..disk import DiskFullError
+from .databases import is_full
+from .errors import OutcomeUnknownError, StoreUnreachableError
+from .transactions import Transactions
 
 T = TypeVar("T")
 
@@ -21,17 +24,13 @@ LARGEST_GROUP = 64
 """Works in one commit: the first does not wait for ever while more arrive."""
 
 
-FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"})
-"""SQLite calls a disk full (ENOSPC) so; a used-up quota (EDQUOT) and a limit on files (EFBIG) are failed writes."""
-
-
 @contextmanager
 def full_database_told(place: str) -> Iterator[None]:
     """Turns the database's refusal to grow into a DiskFullError."""
     try:
         yield
-    except OperationalError as error:
-        if getattr(error.orig, "sqlite_errorname", None) in FULL:
+    except DBAPIError as error:
+        if is_full(error):
             raise DiskFullError(place) from error
         raise
 
@@ -53,16 +52,14 @@ class _Work:
             self.future.set_result(self.result)
 
 
-class _UndoneError(Exception):
-    """The database itself gave up the transaction, with everything in it."""
-
-
 class Committer:
-    """The only writer of a process."""
+    """A writer with a thread of its own. When one work of a group fails, all are done again, each for itself."""
 
-    def __init__(self, engine: Engine, place: str) -> None:
-        self._engine = engine.execution_options(writes=True)
+    def __init__(self, transactions: Transactions, place: str, after: Callable[[Connection], None]) -> None:
+        """`after` is called with the connection after each commit."""
+        self._transactions = transactions
         self._place = place
+        self._after = after
         self._waiting: SimpleQueue[_Work | None] = SimpleQueue()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -77,17 +74,19 @@ class Committer:
         return await future
 
     def close(self) -> None:
-        self._is_closed = True
-        self._waiting.put(None)
-        self._thread.join()
+        if not self._is_closed:
+            self._is_closed = True
+            self._waiting.put(None)
+            self._thread.join()
 
     def _run(self) -> None:
-        with self._engine.connect() as connection:
-            goes_on = True
-            while goes_on:
-                group, goes_on = self._take()
-                self._commit(connection, group)
+        goes_on = True
+        while goes_on:
+            group, goes_on = self._take()
+            if group:
+                self._commit(group)
                 _tell(group)
+        self._transactions.close()
 
     def _take(self) -> tuple[list[_Work], bool]:
         group: list[_Work] = []
@@ -102,39 +101,24 @@ class Committer:
                 return group, True
         return group, False
 
-    def _commit(self, connection: Connection, group: list[_Work]) -> None:
+    def _commit(self, group: list[_Work]) -> None:
         try:
-            with full_database_told(self._place), connection.begin():
-                self._do_all(connection, group)
-        except _UndoneError:
-            self._commit_singly(connection, group)
-        except BaseException as error:  # noqa: BLE001  whoever waits for the group must hear of it
+            with full_database_told(self._place):
+                self._transactions.do(lambda connection: _do_all(connection, group), self._after)
+        except (StoreUnreachableError, OutcomeUnknownError) as error:
             for work in group:
-                work.error = work.error or error
-
-    def _do_all(self, connection: Connection, group: list[_Work]) -> None:
-        if len(group) == 1:
-            group[0].result = group[0].do(connection)
-            return
-        for work in group:
-            connection.exec_driver_sql("SAVEPOINT work")
-            try:
-                work.result = work.do(connection)
-            except BaseException as error:  # noqa: BLE001  it is for the one who waits
                 work.error = error
-                _undo(connection)
-            connection.exec_driver_sql("RELEASE work")
+        except BaseException as error:  # noqa: BLE001  whoever waits must hear of it
+            if len(group) == 1:
+                group[0].error = error
+            else:
+                for work in group:
+                    self._commit([work])
 
-    def _commit_singly(self, connection: Connection, group: list[_Work]) -> None:
-        for work in group:
-            work.error = None
-            self._commit(connection, [work])
 
-
-def _undo(connection: Connection) -> None:
-    if not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]  # sqlite3's
-        raise _UndoneError  # on a full disk SQLite rolls back everything, and the savepoint is gone
-    connection.exec_driver_sql("ROLLBACK TO work")
+def _do_all(connection: Connection, group: list[_Work]) -> None:
+    for work in group:
+        work.result = work.do(connection)
 
 
 def _tell(group: list[_Work]) -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from ..postgres import database_url, place, postgres
 from ..smtp_peers import Peer, listening
 from .house import House, furnished
 from .outgoing import Office, account, office
 from .trial import distribution, installed
+
+__all__ = ["database_url", "place", "postgres"]
 
 
 @pytest.fixture

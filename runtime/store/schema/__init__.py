@@ -2,9 +2,11 @@
 
 from .columns import Instant, metadata
 from .mails import budgets, outbox
+from .members import leases, members, writers
 from .parties import accounts, certificates, identities, secrets
-from .people import audit, people, starts, tokens
+from .people import audit, people, tokens
 from .runs import chunks, failures, journal, runs
+from .signins import signins
 from .triggers import firings, triggers
 
 __all__ = [
@@ -18,12 +20,15 @@ __all__ = [
     "firings",
     "identities",
     "journal",
+    "leases",
+    "members",
     "metadata",
     "outbox",
     "people",
     "runs",
     "secrets",
-    "starts",
+    "signins",
     "tokens",
     "triggers",
+    "writers",
 ]

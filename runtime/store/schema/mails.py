@@ -34,6 +34,7 @@ outbox = Table(
     Column("updated_at", Instant, nullable=False),
     Column("sent_at", Instant),
     Column("taken", Boolean, nullable=False, server_default=text("false")),
+    Column("holder", String(32)),
     UniqueConstraint("run", "step", "key"),
     sqlite_autoincrement=True,
 )
@@ -43,6 +44,7 @@ outbox = Table(
 `chunk` is the chunk of the source's items from which it descends: there the flow goes on.
 `queued_at` is when it was last released: the account's patience counts from there.
 `taken` is set when the flow went on with its outcome.
+`holder` is the member that moved it to `sending` last.
 """
 Index("ix_outbox_run_taken_state", outbox.c.run, outbox.c.taken, outbox.c.state)
 Index("ix_outbox_run_chunk", outbox.c.run, outbox.c.chunk)

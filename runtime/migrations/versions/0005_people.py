@@ -1,4 +1,4 @@
-"""People, their tokens, the audit log, and runs that were asked for with a key."""
+"""People, their tokens, and the audit log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ def upgrade() -> None:
     _people()
     _tokens()
     _audit()
-    _starts()
 
 
 def _people() -> None:
@@ -62,16 +61,3 @@ def _audit() -> None:
     )
     op.create_index("ix_audit_actor", "audit", ["actor", "id"])
     op.create_index("ix_audit_at", "audit", ["at"])
-
-
-def _starts() -> None:
-    op.create_table(
-        "starts",
-        sa.Column("person", sa.String(100), nullable=False),
-        sa.Column("key", sa.String(200), nullable=False),
-        sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column("run", sa.String(64)),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("person", "key", name="pk_starts"),
-    )
-    op.create_index("ix_starts_created_at", "starts", ["created_at"])

@@ -46,17 +46,3 @@ audit = Table(
 """Who did what to which thing, and from which address. Rows are never changed."""
 Index("ix_audit_actor", audit.c.actor, audit.c.id)
 Index("ix_audit_at", audit.c.at)
-
-starts = Table(
-    "starts",
-    metadata,
-    Column("person", String(100), primary_key=True),
-    Column("key", String(200), primary_key=True),
-    Column("digest", LargeBinary, nullable=False),
-    Column("run", String(64)),
-    Column("created_at", Instant, nullable=False, index=True),
-)
-"""Runs that were asked for with a key, so that a request which is repeated starts nothing twice.
-
-`digest` is that of the request. `run` is NULL from before the start until it is done.
-"""

@@ -41,6 +41,11 @@ class Reply:
         """It may be otherwise later (4yz)."""
         return 400 <= self.code < 500
 
+    @property
+    def shown(self) -> str:
+        """For the middle of a sentence."""
+        return str(self).rstrip(".")
+
     def __str__(self) -> str:
         return f"{self.code} {self.text}".strip()
 

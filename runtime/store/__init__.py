@@ -41,4 +41,5 @@ __all__ = [
     "runs",
     "secrets",
     "signins",
+    "signins",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, LargeBinary, String, Table, false
 
 from .columns import Json, metadata
 
@@ -11,7 +11,9 @@ accounts = Table(
     metadata,
     Column("name", String(200), primary_key=True),
     Column("settings", Json, nullable=False),
+    Column("is_default", Boolean, nullable=False, server_default=false()),
 )
+"""At most one is the default."""
 
 identities = Table(
     "identities",

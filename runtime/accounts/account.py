@@ -1,4 +1,4 @@
-"""Mail accounts: how mail leaves, in whose name, and how much of it."""
+"""What an account is: how mail leaves, in whose name, and how much of it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
-from sqlalchemy import Connection, delete, insert, select, update
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from ..engine import ConfigError, Mailbox, Refused, Sender, suggestion
-from ..engine.addresses import parse_mailbox
-from .secrets import Secrets
-from .store import Store
-from .store import accounts as table
+from ...engine import ConfigError, Mailbox, Refused, Sender
+from ...engine.addresses import parse_mailbox
+from ..oauth import OAuth, TokenSource
+from .sendmail import Sendmail
 
 
 class Security(StrEnum):
@@ -75,28 +83,48 @@ class Patience(_Part):
         return min(self.max_wait, self.first_wait * (1 << min(attempts - 1, 20)))
 
 
-_Word = StringConstraints(pattern=r"^\S+$", max_length=255)
+_Host = StringConstraints(pattern=r"^\S*$", max_length=255)
+_Helo = StringConstraints(
+    pattern=r"^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[A-Za-z0-9.:]+\])?$",
+    max_length=255,
+)
 
 
 class Account(_Part):
     """A sending account. Its password is never shown: not in its text, not in its JSON."""
 
     name: Annotated[str, StringConstraints(pattern=r"^\w[\w.@+-]*$", max_length=100)]
-    host: Annotated[str, _Word]
-    port: int = Field(ge=1, le=65535)
-    security: Security
+    host: Annotated[str, _Host] = ""
+    port: int = Field(587, ge=1, le=65535)
+    security: Security = Security.STARTTLS
+    sendmail: Sendmail | None = None
+    """The mails go to this program instead of a server; host, port and login mean nothing then."""
     user: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
     password: SecretStr | None = None
+    oauth: OAuth | None = None
+    """The user logs in with a token instead of a password."""
     sender: str
     sender_name: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=200)] = ""
     reply_to: str | None = None
     envelope_sender: str = ""
     """The address that bounces go to (RFC 5321: reverse-path); the sender's own when left empty."""
     verify_tls: bool = True
+    helo_name: Annotated[str, _Helo] = ""
+    """What EHLO says; the domain of the envelope sender when left empty."""
+    source_address: str | None = None
+    """The address of this machine from which connections begin, where it has several."""
+    preset: str = ""
+    """The provider by whose preset it was made."""
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     patience: Patience = Patience()
     in_doubt: InDoubt = InDoubt.HOLD
+    _tokens: TokenSource | None = PrivateAttr(default=None)
+
+    @field_validator("source_address")
+    @classmethod
+    def _address_is_one(cls, text: str | None) -> str | None:
+        return None if text is None else str(ip_address(text))
 
     @model_validator(mode="after")
     def _addresses_are_addresses(self) -> Self:
@@ -106,9 +134,24 @@ class Account(_Part):
                     parse_mailbox(text, where=field)
                 except Refused as error:
                     raise ValueError(error.message) from error
+        return self
+
+    @model_validator(mode="after")
+    def _way_out_is_clear(self) -> Self:
+        if self.sendmail is None and not self.host:
+            raise ValueError("there is neither a host nor a sendmail program; name one of them")
+        if self.sendmail is not None and (self.user or self.oauth):
+            raise ValueError("a sendmail program takes no login; leave out the user")
         if self.password is not None and self.user is None:
             raise ValueError("there is a password but no user; name the user")
+        if self.oauth is not None and (self.user is None or self.password is not None):
+            raise ValueError("with OAuth2 the user logs in with a token; name the user, and give no password")
         return self
+
+    @property
+    def where(self) -> str:
+        """What takes its mails, for messages: the server and its port, or the program."""
+        return self.sendmail.path if self.sendmail else f"{self.host}:{self.port}"
 
     @property
     def bounces_to(self) -> str:
@@ -128,6 +171,8 @@ class Account(_Part):
     @property
     def risks(self) -> tuple[str, ...]:
         """What a person should know before trusting it, as sentences."""
+        if self.sendmail is not None:
+            return ()
         if self.security is Security.NONE:
             told = f"Mails travel to {self.host} in clear. Use 'starttls' or 'tls'."
             login = f"The password travels to {self.host} in clear. Use 'starttls' or 'tls'."
@@ -135,6 +180,23 @@ class Account(_Part):
         if not self.verify_tls:
             return (f"The certificate of {self.host} is not verified: anybody on the way can read and change mails.",)
         return ()
+
+    @property
+    def tokens(self) -> TokenSource:
+        """Where the tokens come from with which it logs in.
+
+        Raises:
+            ConfigError: it logs in otherwise, or was not read from the workspace.
+        """
+        if self._tokens is None:
+            raise ConfigError(f"The account {self.name!r} has no tokens. Keep it first, and sign in.")
+        return self._tokens
+
+    def with_tokens(self, tokens: TokenSource | None) -> Self:
+        """The same account, which logs in with these tokens."""
+        account = self.model_copy()
+        account._tokens = tokens
+        return account
 
 
 def parse_account(fields: Mapping[str, Any]) -> Account:
@@ -149,75 +211,6 @@ def parse_account(fields: Mapping[str, Any]) -> Account:
         problems = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_input=False)]
         told = "; ".join(f"{field}: {message}" if field else message for field, message in problems)
         raise ConfigError(f"The account can't be kept: {told}.", field=problems[0][0] or None) from None
-
-
-class Accounts:
-    """The accounts of a workspace."""
-
-    def __init__(self, store: Store, secrets: Secrets) -> None:
-        self._store = store
-        self._secrets = secrets
-
-    async def add(self, account: Account) -> None:
-        """Keeps the account, in place of one of the same name."""
-        await self._store.write(lambda connection: self._write(connection, account))
-
-    async def get(self, name: str) -> Account:
-        """The account with its password.
-
-        Raises:
-            ConfigError: there is none, or its password was locked with another key.
-        """
-        return await self._store.read(lambda connection: self._read(connection, name))
-
-    async def all(self) -> list[Account]:
-        """All accounts without their passwords, by name."""
-        query = select(table.c.settings).order_by(table.c.name)
-        rows = await self._store.read(lambda connection: connection.execute(query).scalars().all())
-        return [Account.model_validate(settings) for settings in rows]
-
-    async def remove(self, name: str) -> None:
-        """Forgets the account and its password. Its mails stay where they are.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        await self._store.write(lambda connection: self._remove(connection, name))
-
-    def _write(self, connection: Connection, account: Account) -> None:
-        settings = account.model_dump(mode="json", exclude={"password"})
-        known = table.c.name == account.name
-        if not connection.execute(update(table).where(known).values(settings=settings)).rowcount:
-            connection.execute(insert(table).values(name=account.name, settings=settings))
-        if account.password is None:
-            self._secrets.remove(connection, _secret(account.name))
-        else:
-            self._secrets.put(connection, _secret(account.name), account.password.get_secret_value().encode())
-
-    def _read(self, connection: Connection, name: str) -> Account:
-        settings = connection.execute(select(table.c.settings).where(table.c.name == name)).scalar()
-        if settings is None:
-            raise _unknown(connection, name)
-        password = self._secrets.get(connection, _secret(name))
-        return Account.model_validate(settings | {"password": password.decode() if password is not None else None})
-
-    def _remove(self, connection: Connection, name: str) -> None:
-        if not connection.execute(delete(table).where(table.c.name == name)).rowcount:
-            raise _unknown(connection, name)
-        self._secrets.remove(connection, _secret(name))
-
-
-def _secret(name: str) -> str:
-    return f"account:{name}"
-
-
-def _unknown(connection: Connection, name: str) -> ConfigError:
-    names = connection.execute(select(table.c.name)).scalars().all()
-    return ConfigError(
-        f"There is no account {name!r} in this workspace. {suggestion(name, names)} "
-        f"Add it: postwerk account add {name} …",
-        field="account",
-    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,0 +1,17 @@
+"""Mail accounts: how mail leaves, in whose name, and how much of it."""
+
+from .account import Account, InDoubt, Limits, Patience, Security, Timeouts, parse_account
+from .keeping import Accounts
+from .sendmail import Sendmail
+
+__all__ = [
+    "Account",
+    "Accounts",
+    "InDoubt",
+    "Limits",
+    "Patience",
+    "Security",
+    "Sendmail",
+    "Timeouts",
+    "parse_account",
+]

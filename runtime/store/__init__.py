@@ -41,5 +41,4 @@ __all__ = [
     "runs",
     "secrets",
     "signins",
-    "signins",
 ]

@@ -7,7 +7,6 @@ from .parties import accounts, certificates, identities, secrets
 from .people import audit, people, tokens
 from .runs import chunks, failures, journal, runs
 from .signins import signins
-from .signins import signins
 from .triggers import firings, triggers
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "people",
     "runs",
     "secrets",
-    "signins",
     "signins",
     "tokens",
     "triggers",

@@ -74,7 +74,11 @@ class Resources(Protocol):
         """The names of the files in a folder, sorted, each good for `find`."""
 
     def account(self, name: str) -> Sender:
-        """Raises ConfigError when the workspace has no such account."""
+        """The account of this name; with an empty name, the workspace's default.
+
+        Raises:
+            ConfigError: the workspace has no such account, or none is the default.
+        """
 
     def identity(self, name: str) -> Identity:
         """Raises ConfigError when the workspace has no such identity."""

@@ -23,6 +23,8 @@ class Keyring:
     identities: Mapping[str, Identity] = field(default_factory=dict)
     certificates: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     """By address, as `comparable` writes it."""
+    default: str | None = None
+    """The account that sends where a step names none."""
 
 
 @dataclass
@@ -48,8 +50,14 @@ class Lent:
         return self.shelf.list(folder)
 
     def account(self, name: str) -> Sender:
+        if not name and self.keyring.default is None:
+            raise ConfigError(
+                "The step names no account, and none is the default. Name one, or set the default: "
+                "postwerk account default NAME",
+                field="account",
+            )
         try:
-            return self.keyring.accounts[name]
+            return self.keyring.accounts[name or self.keyring.default or ""]
         except KeyError:
             known = suggestion(name, self.keyring.accounts)
             raise ConfigError(

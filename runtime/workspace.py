@@ -114,6 +114,7 @@ class Workspace:
             accounts={one.name: one.as_sender for one in accounts},
             identities={one.name: one for one in identities},
             certificates=await self.certificates.all(),
+            default=await self.accounts.default(),
         )
 
     def find_flow(self, name: str) -> tuple[Flow, Path | None]:

@@ -53,11 +53,12 @@ class SendSMTP(Node):
     declares_needs: ClassVar[bool] = True
     examples: ClassVar[tuple[dict[str, Any], ...]] = (
         {"account": "office"},
+        {},
         {"account": "office", "envelope_sender": "bounces@example.com"},
     )
 
     account: str = Field(
-        min_length=1, description="The account that sends; add one with 'postwerk account add'.",
+        default="", description="The account that sends; the workspace's default when left empty.",
         json_schema_extra={"account": True},
     )  # fmt: skip
     envelope_sender: Annotated[PerItem[str] | None, Facet.ADDRESS] = Field(
@@ -72,7 +73,7 @@ class SendSMTP(Node):
         envelope_sender = self._envelope_sender(account)
         message_id, content = finished(message, ctx, account)
         return Outgoing(
-            account=self.account,
+            account=account.name,
             envelope_sender=envelope_sender,
             recipients=recipients,
             message_id=message_id,

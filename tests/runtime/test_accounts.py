@@ -9,12 +9,21 @@ from pathlib import Path
 import pytest
 from postwerk.engine import ConfigError, Identity, Mailbox
 from postwerk.runtime.accounts import Accounts, InDoubt, Patience, Security
+from postwerk.runtime.accounts.making import made_account
+from postwerk.runtime.accounts.presets import preset_for, presets
 from postwerk.runtime.identities import Certificates, Identities
+from postwerk.runtime.oauth import providers
 from postwerk.runtime.secrets import Secrets
 from postwerk.runtime.store import Store
 from pydantic import SecretBytes
 
+from .house import MAILING, House
 from .outgoing import KEY, account, on_disk
+
+OAUTH = {
+    "client_id": "4711", "scope": "mail", "token_url": "https://login.example/token",
+    "authorize_url": "https://login.example/authorize",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -189,3 +198,171 @@ async def test_certificates_are_kept_by_address_each_once(store: Store) -> None:
     assert found["ben@example.com"] == (b"first",)
     assert await certificates.remove("ANN@example.com") == 2
     assert set(await certificates.all()) == {"ben@example.com"}
+
+
+async def test_the_first_account_is_the_default_until_another_is_made_it(accounts: Accounts) -> None:
+    await accounts.add(account(name="sales"))
+    await accounts.add(account(name="office"))
+    assert await accounts.default() == "sales"
+
+    await accounts.make_default("office")
+    await accounts.add(account(name="office", port=2525))
+
+    assert await accounts.default() == "office"
+    assert (await accounts.get("")).port == 2525
+
+
+async def test_without_a_default_an_empty_name_is_refused(accounts: Accounts) -> None:
+    await accounts.add(account())
+    await accounts.add(account(name="sales"))
+    await accounts.remove("office")
+
+    with pytest.raises(ConfigError, match=r"^No account is the default, .* postwerk account default NAME$"):
+        await accounts.get("")
+    with pytest.raises(ConfigError, match=r"^There is no account 'salse' .* Did you mean 'sales'"):
+        await accounts.make_default("salse")
+
+
+async def test_a_step_that_names_no_account_sends_by_the_default(house: House) -> None:
+    house.write_list(number=2)
+    steps = {**MAILING, "send": ("SendSMTP", {})}
+
+    report = await house.run(house.flow(steps))
+
+    assert report["mails"] == {"sent": 2}
+    assert {mail.account for mail in await house.mails()} == {"office"}
+
+
+async def test_a_step_that_names_no_account_is_refused_where_none_is_the_default(house: House) -> None:
+    await house.workspace.accounts.remove("office")
+    house.write_list(number=2)
+
+    with pytest.raises(ConfigError, match="The step names no account, and none is the default"):
+        await house.run(house.flow({**MAILING, "send": ("SendSMTP", {})}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"host": ""}, "there is neither a host nor a sendmail program; name one of them"),
+        ({"sendmail": {"path": "sendmail"}}, r"'sendmail' is no whole path; write one like '/usr/sbin/sendmail'"),
+        ({"sendmail": {}, "user": "ann"}, "a sendmail program takes no login; leave out the user"),
+        ({"helo_name": "ma il"}, "helo_name"),
+        ({"helo_name": "mail.example.com\r\nMAIL"}, "helo_name"),
+        ({"source_address": "mail.example.com"}, "source_address"),
+        ({"user": "ann", "password": "geheim", "oauth": OAUTH}, "logs in with a token"),
+        ({"oauth": OAUTH}, "logs in with a token; name the user"),
+        (
+            {"user": "ann", "oauth": OAUTH | {"token_url": "http://login.example/token"}},
+            "does not begin with 'https://'",
+        ),
+        ({"user": "ann", "oauth": OAUTH | {"sign_in": "device"}}, "device_url is needed"),
+    ],
+)
+def test_a_wrong_way_out_is_named(fields, words: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^The account can't be kept: .*{words}") as caught:
+        account(**fields)
+
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "argument", ["-t", "-ti", "--read-recipients", "-f", "-fspy@example.com", "-r", "--from=x", "--", "-bs", "-q", "-i"]
+)
+def test_an_argument_that_would_send_elsewhere_is_refused(argument: str) -> None:
+    with pytest.raises(ConfigError, match=rf"the argument '{argument}' is not allowed: who sends to whom"):
+        account(sendmail={"arguments": ["-oi", argument]})
+
+
+def test_arguments_that_choose_how_it_is_sent_are_allowed() -> None:
+    made = account(
+        sendmail={"path": "/usr/bin/msmtp", "arguments": ["-C", "/etc/msmtprc", "-bm", "--timeout=5", "-oi"]}
+    )
+
+    assert made.sendmail is not None
+    assert (made.where, made.risks) == ("/usr/bin/msmtp", ())
+
+
+# --- presets
+
+
+def test_every_preset_has_its_servers_and_says_where_it_is_from() -> None:
+    found = presets()
+
+    assert set(found) == {
+        "gmx", "webde", "ionos", "strato", "freenet", "t-online", "gmail", "microsoft365", "plain",
+    }  # fmt: skip
+    for name, one in found.items():
+        assert one.hint.endswith("."), name
+        assert all(source.startswith("https://") for source in one.sources), name
+        assert one.sources, name
+        assert name == "plain" or (one.smtp and one.imap and Security.NONE not in (one.smtp[2], one.imap[2])), name
+        assert not one.oauth2 or one.oauth2 in providers(), name
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("ann@gmx.de", "gmx"),
+        ("ann@GMX.net", "gmx"),
+        ("ann@web.de", "webde"),
+        ("ann@t-online.de", "t-online"),
+        ("ann@firma.onmicrosoft.com", "microsoft365"),
+        ("ann@firma.de", None),
+        ("ann@notgmx.de", None),
+        ("ann", None),
+    ],
+)
+def test_a_preset_is_found_by_the_domain_of_the_address(address: str, name: str | None) -> None:
+    assert preset_for(address) == name
+
+
+def test_the_preset_of_the_address_fills_in_what_is_not_said() -> None:
+    made = made_account({"name": "office", "user": "ann@gmx.de", "sender_name": "Ann"})
+
+    assert (made.host, made.port, made.security) == ("mail.gmx.net", 587, Security.STARTTLS)
+    assert (made.user, made.sender, made.preset) == ("ann@gmx.de", "ann@gmx.de", "gmx")
+
+
+def test_what_is_said_counts_more_than_the_preset() -> None:
+    said = {"name": "office", "sender": "ann@firma.de", "port": 465, "security": "tls", "limits": {"per_minute": 10}}
+
+    made = made_account(said, preset_name="microsoft365")
+
+    assert (made.host, made.port, made.security) == ("smtp.office365.com", 465, Security.TLS)
+    assert (made.limits.per_minute, made.limits.per_day, made.limits.connections) == (10, 10_000, 3)
+    assert made.user == "ann@firma.de"
+
+
+def test_a_server_of_ones_own_needs_no_preset() -> None:
+    made = made_account({"name": "office", "host": "mail.firma.de", "sender": "ann@gmx.de"})
+
+    assert (made.host, made.user, made.preset) == ("mail.firma.de", None, "")
+
+
+def test_an_address_that_says_nothing_needs_a_server() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^The domain 'firma\.de' says nothing about its mail server\. Name a preset"
+    ):
+        made_account({"name": "office", "user": "ann@firma.de"})
+    with pytest.raises(ConfigError, match=r"^There is no preset 'gmxx'\. Did you mean 'gmx'\?$"):
+        made_account({"name": "office", "user": "ann@firma.de"}, preset_name="gmxx")
+
+
+def test_a_preset_knows_where_its_tokens_come_from() -> None:
+    made = made_account(
+        {"name": "office", "user": "ann@firma.de"},
+        preset_name="microsoft365",
+        token_fields={"client_id": "4711", "tenant": "firma.example", "sign_in": "client-credentials"},
+    )
+
+    assert made.oauth is not None
+    assert made.oauth.token_url == "https://login.microsoftonline.com/firma.example/oauth2/v2.0/token"
+    assert made.oauth.scope == "https://outlook.office365.com/.default"
+
+
+def test_google_lets_nobody_sign_in_to_mail_with_a_code() -> None:
+    with pytest.raises(ConfigError, match=r"^Google offers no sign-in by 'device' for mail\. Use 'browser'\.$"):
+        made_account(
+            {"name": "office", "user": "ann@gmail.com"}, token_fields={"client_id": "4711", "sign_in": "device"}
+        )

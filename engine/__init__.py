@@ -7,6 +7,7 @@ from .formats import Formats
 from .item import Item, Key, key_text
 from .node import Category, Column, Columns, ColumnType, Flaw, Need, Node, tell_flaws
 from .outgoing import Delivered, Outgoing
+from .pause import Elapsed, Pause
 from .ports import Arity, Outputs, Port, Ports, Reject, Suspension
 from .values import (
     PROBLEM,
@@ -38,6 +39,7 @@ __all__ = [
     "Context",
     "Delivered",
     "Document",
+    "Elapsed",
     "Expression",
     "Facet",
     "Flaw",
@@ -53,6 +55,7 @@ __all__ = [
     "Node",
     "Outgoing",
     "Outputs",
+    "Pause",
     "PerItem",
     "Port",
     "Ports",

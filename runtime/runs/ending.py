@@ -30,7 +30,7 @@ def _sends(outcomes: Outcomes) -> Iterator[tuple[str, bool]]:
     """The steps that send, and whether somebody takes up the mails that they can't deliver."""
     graph = outcomes.shop.graph
     for step in graph.order:
-        if outcomes.sends(step):
+        if outcomes.suspends(step):
             rejects = [port.name for port in graph.ports(step).outputs.values() if port.is_reject]
             yield step, any(graph.is_wired(step, name) for name in rejects)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from ...engine.plan import Stage
+from ..clock import Clock
 from ..outbox import MailState, NewMail, outbox
 from ..store import Store
 from ..work import BuiltMail, Crew, Worked, merged
-from . import rows
+from . import awaited, rows, waits
+from .awaited import Awaited
 from .outcomes import Outcomes
 from .progress import Progress, counts_of
 from .reading import RunStoppedError
@@ -47,8 +48,8 @@ class Job:
     origin: int
     """The portion of the source from which it descends."""
     lines: bytes
-    taken: Collection[int] = ()
-    """The mails with whose outcomes it goes on."""
+    taken: Collection[Awaited] = ()
+    """With whose outcomes it goes on."""
 
 
 @dataclass
@@ -61,6 +62,7 @@ class Keeper:
     outcomes: Outcomes
     post: Post
     progress: Progress
+    clock: Clock
     _shared: dict[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,13 +96,14 @@ class Keeper:
     def _keep(self, connection: Connection, job: Job, chunk: rows.Chunk, worked: Worked) -> bool:
         if rows.state_of(connection, self.run.id) not in ACTIVE:
             raise RunEndedError
-        now = datetime.now(UTC)
+        now = self.clock.now()
         if not rows.add_chunk(connection, self.run.id, chunk):
             return False
         mails = [self._new_mail(mail, chunk.origin) for mail in worked.mails]
         outbox.put(connection, mails, self._beginning(job.stage), now)
         rows.add_failures(connection, self.run.id, worked.failures, now)
-        outbox.take(connection, job.taken)
+        waits.put(connection, self.run.id, chunk.origin, worked.pauses, now if self.run.is_dry else None)
+        awaited.take(connection, job.taken)
         return True
 
     def _new_mail(self, mail: BuiltMail, origin: int) -> NewMail:

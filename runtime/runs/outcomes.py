@@ -1,4 +1,4 @@
-"""What was kept of a stream, put together again by source item: what left its stages, and what became of its mails."""
+"""What was kept of a stream, put together again by source item: what left its stages, and what became of what waits."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...engine import Delivered, Item, RefusedMail, SentMail, Suspension, key_text
+from ...engine import Item, Suspension, key_text
 from ...engine.flow import Endpoint
 from ...engine.passage import Seed, Suspended, Trail
 from ..blobs import BlobRef
-from ..outbox import ARRIVED, FINAL, Mail, following
+from ..clock import Clock
 from ..spool import decode_seeds, encode_seeds
 from ..store import Store
 from ..work import Workshop, part_of, pour, suspended_at
-from . import rows
+from . import awaited, rows
+from .awaited import Awaited
 
-Mails = Mapping[tuple[str, str], Mail]
+Suspensions = Mapping[tuple[str, str], Awaited]
 """By step and key."""
 
 
@@ -27,19 +28,20 @@ class Outcomes:
     store: Store
     run_id: str
     shop: Workshop
+    clock: Clock
     _last: tuple[Any, dict[str, Seed]] | None = field(default=None)
 
     def root_stage(self, root: str) -> int:
         """The number of the stage under which what a root has read is kept."""
         return -1 - [one.step for one in self.shop.plan.roots].index(root)
 
-    def sends(self, step: str) -> bool:
-        """Whether its items become mails."""
+    def suspends(self, step: str) -> bool:
+        """Whether its items become mails, or wait."""
         return self.shop.graph.ports(step).is_suspension
 
-    def sends_among(self, outputs: Iterable[Endpoint]) -> frozenset[str]:
-        """The steps that send, of those that have these outputs."""
-        return frozenset(output.step for output in outputs if self.sends(output.step))
+    def suspending(self, outputs: Iterable[Endpoint]) -> frozenset[str]:
+        """The steps that send or wait, of those that have these outputs."""
+        return frozenset(output.step for output in outputs if self.suspends(output.step))
 
     async def lines(self, root: str, origin: int, outputs: Collection[Endpoint]) -> bytes:
         """As `seeds`, for a chunk or a gather."""
@@ -54,8 +56,8 @@ class Outcomes:
         Their bytes are not read: where they lie stands in their place.
         """
         merged = await self.carried(root, origin)
-        mails = await self.mails(self.sends_among(outputs), origin)
-        found = {key: self._with_outcomes(seed, outputs, mails) for key, seed in merged.items()}
+        suspended = await self.suspended(self.suspending(outputs), origin)
+        found = {key: self._with_outcomes(seed, outputs, suspended) for key, seed in merged.items()}
         return {key: seed for key, seed in found.items() if seed.items or seed.lost}
 
     async def carried(self, root: str, origin: int) -> dict[str, Seed]:
@@ -75,55 +77,41 @@ class Outcomes:
                 pour(found.setdefault(seed.key, Seed(seed.key)), seed.items, seed.lost)
         return found
 
-    async def mails(self, steps: Collection[str], origin: int) -> Mails:
-        """The mails of some steps that descend from one portion."""
+    async def suspended(self, steps: Collection[str], origin: int) -> Suspensions:
+        """What some steps have left with the runtime, as far as it descends from one portion."""
         if not steps:
             return {}
-        run_id = self.run_id
-        found = await self.store.read(lambda connection: following.of_chunk(connection, run_id, steps, origin))
-        return {(mail.step, mail.key): mail for mail in found}
+        run_id, now = self.run_id, self.clock.now()
+        return await self.store.read(lambda connection: awaited.of_chunk(connection, run_id, steps, origin, now))
 
-    def _with_outcomes(self, seed: Seed, outputs: Collection[Endpoint], mails: Mails) -> Seed:
+    def _with_outcomes(self, seed: Seed, outputs: Collection[Endpoint], suspended: Suspensions) -> Seed:
         """What of a source item is on the outputs by now."""
         found = Seed(seed.key)
         pour(found, part_of(seed.items, outputs), part_of(seed.lost, outputs))
-        for step, item in waiting(seed, self.sends_among(outputs)):
-            mail = mails.get((step, key_text(item.key)))
-            if mail and mail.state in FINAL:
-                trail = self._settled(step, item, mail)
+        for step, item in waiting(seed, self.suspending(outputs)):
+            one = suspended.get((step, key_text(item.key)))
+            if one and one.is_final:
+                trail = self._settled(step, item, one)
                 pour(found, part_of(trail.items, outputs), part_of(trail.lost, outputs))
         return found
 
-    def _settled(self, step: str, item: Item[Any], mail: Mail) -> Trail:
+    def _settled(self, step: str, item: Item[Any], one: Awaited) -> Trail:
         passage = self.shop.passages[self.shop.plan.stage_of(step).number]
-        return passage.settle(Suspended(step, item.key, item.record, _AWAY), delivered(mail))
+        return passage.settle(Suspended(step, item.key, item.record, _AWAY), one.outcome(item.record))
 
     async def is_settled(self, steps: Collection[str] | None) -> bool:
-        """Whether no mail of these steps, or of all, can still change by itself."""
-        run_id = self.run_id
-        return await self.store.read(lambda connection: following.is_settled(connection, run_id, steps))
+        """Whether nothing that these steps, or any, have left can still change by itself."""
+        run_id, now = self.run_id, self.clock.now()
+        return await self.store.read(lambda connection: awaited.is_settled(connection, run_id, steps, now))
 
 
 _AWAY = Suspension()
-"""Stands for a mail that left long ago."""
+"""Stands for what was left with the runtime long ago."""
 
 
 def waiting(seed: Seed, steps: Iterable[str]) -> Iterator[tuple[str, Item[Any]]]:
-    """The items that some steps have sent, with their step."""
+    """The items that some steps have left with the runtime, with their step."""
     return ((step, item) for step in steps for item in seed.items.get(suspended_at(step), ()))
-
-
-def delivered(mail: Mail) -> Delivered:
-    """What a mail's end is to the flow."""
-    if mail.state in ARRIVED:
-        return Delivered(sent=SentMail(
-            message_id=mail.message_id, account=mail.account, recipients=mail.recipients, subject=mail.subject,
-            sent_at=mail.sent_at or mail.updated_at, reply=mail.reply or "",
-        ))  # fmt: skip
-    return Delivered(refused=RefusedMail(
-        message_id=mail.message_id, account=mail.account, recipients=mail.recipients, subject=mail.subject,
-        state=mail.state.value, reply=mail.reply or "",
-    ))  # fmt: skip
 
 
 def _unread(ref: BlobRef) -> BlobRef:

@@ -7,17 +7,18 @@ that was interrupted goes on with the chunks that are not done.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
 from ...engine import PostwerkError
 from ...engine.agenda import Turn, agenda
 from ...engine.plan import Root, Stage
+from ..clock import Clock, WallClock
 from ..outbox import following, outbox
 from ..store import Store
 from ..work import Crew, Workshop
@@ -27,11 +28,14 @@ from .keeping import Job, Keeper, Post, RunEndedError
 from .onward import Onward
 from .outcomes import Outcomes
 from .progress import Progress
+from .resting import Rest, RestingError
 from .roots import Roots
 from .states import ACTIVE, RunState
 
 PATIENCE = 0.5
 """Seconds after which it looks again, though nobody said that something changed."""
+REST_AFTER = 1.0
+"""Seconds without anything to do after which a run may rest."""
 GATHERING = 0.1
 """Seconds in which changes gather, so that not each mail is looked at alone."""
 
@@ -46,14 +50,22 @@ class Runner:
     crew: Crew
     post: Post
     progress: Progress
+    clock: Clock = field(default_factory=WallClock)
+    may_rest: bool = False
+    """Somebody takes it up again when there is something to do."""
+    rest: Rest | None = None
+    """What it rests for, when `go` has returned because of that."""
 
     def __post_init__(self) -> None:
-        self.outcomes = Outcomes(self.store, self.run.id, self.shop)
+        self.outcomes = Outcomes(self.store, self.run.id, self.shop, self.clock)
         self.roots = Roots(self.store, self.run, self.shop, self.outcomes, self.progress)
-        self.keeper = Keeper(self.store, self.run, self.crew, self.outcomes, self.post, self.progress)
+        self._busy_at = 0.0
+        self.keeper = Keeper(self.store, self.run, self.crew, self.outcomes, self.post, self.progress, self.clock)
 
     async def go(self, *, is_sending: bool = True) -> rows.Run:
-        """To the end; without sending, to where its mails are queued. Returns the run as it is then.
+        """To the end, or until it rests; without sending, to where its mails are queued.
+
+        Returns the run as it is then.
 
         Raises:
             DiskFullError: not even the end could be written; the run can be resumed.
@@ -63,6 +75,8 @@ class Runner:
             await self._go(is_sending)
         except* RunEndedError:
             pass
+        except* RestingError as resting:
+            self.rest = cast("RestingError", _first(resting)).rest
         except* (PostwerkError, OSError) as errors:
             failure = _first(errors)
         if failure is not None:
@@ -70,7 +84,8 @@ class Runner:
         return await self.store.read(lambda connection: rows.get_run(connection, self.run.id))
 
     async def _go(self, is_sending: bool) -> None:
-        started = self.run.started_at or datetime.now(UTC)
+        self._busy_at = time.monotonic()
+        started = self.run.started_at or self.clock.now()
         await self.store.write(lambda connection: rows.set_started(connection, self.run.id, started))
         for turn in agenda(self.shop.plan, is_behind_suspension=False):
             await self._take(turn)
@@ -82,17 +97,17 @@ class Runner:
 
     async def _take(self, turn: Turn) -> None:
         if turn.stage:
-            await self._wait_for(self.outcomes.sends_among(turn.stage.shared))
+            await self._wait_for(self.outcomes.suspending(turn.stage.shared))
         if turn.root:
             await self._read(turn.root, turn.stage)
-        elif turn.stage and self.outcomes.sends_among(turn.stage.enters):
+        elif turn.stage and self.outcomes.suspending(turn.stage.enters):
             await self._follow(Onward(self.outcomes, turn.stage))
         elif turn.stage:
             await self._work_through(turn.stage)
 
     async def _read(self, root: Root, stage: Stage | None) -> None:
         """Reads a source or gather, and does the first stage of its items meanwhile."""
-        await self._wait_for(self.outcomes.sends_among(root.takes))
+        await self._wait_for(self.outcomes.suspending(root.takes))
         done = await self._numbers_done(stage) if stage else frozenset()
         async with asyncio.TaskGroup() as group, aclosing(self.roots.portions(root, done)) as portions:
             async for portion in portions:
@@ -117,7 +132,7 @@ class Runner:
                 continue
             if is_settled:
                 return
-            await self._pause()
+            await self._pause(Rest(tuple(sorted(onward.triggers)), is_for_each=True))
 
     async def _pass(self, onward: Onward) -> None:
         """Items that wait for no mail; their chunks have the numbers of their portions."""
@@ -134,7 +149,7 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             async for ready in onward.ready():
                 lines = self.outcomes.encoded(ready.seeds)
-                await self._start(group, Job(onward.stage, number, ready.origin, lines, ready.mails))
+                await self._start(group, Job(onward.stage, number, ready.origin, lines, ready.taken))
                 number += 1
         return number > first
 
@@ -145,6 +160,7 @@ class Runner:
         return max([used, *(origin + 1 for origin in origins)])
 
     async def _start(self, group: asyncio.TaskGroup, job: Job) -> None:
+        self._busy_at = time.monotonic()
         await self.keeper.slots.acquire()
         group.create_task(self.keeper.do(job))
 
@@ -163,7 +179,7 @@ class Runner:
         return is_released
 
     def _verdict(self, connection: Connection) -> bool:
-        run_id, now = self.run.id, datetime.now(UTC)
+        run_id, now = self.run.id, self.clock.now()
         state = rows.state_of(connection, run_id)
         if state not in ACTIVE:
             raise RunEndedError
@@ -188,7 +204,7 @@ class Runner:
     def _end(self, connection: Connection) -> None:
         if rows.state_of(connection, self.run.id) not in ACTIVE:
             return
-        now = datetime.now(UTC)
+        now = self.clock.now()
         tell_undelivered(connection, self.outcomes, now)
         self.progress.count_failed(rows.failed_items(connection, self.run.id, steps_of_sources(self.shop.plan)))
         rows.keep_totals(connection, self.run.id, self.progress.as_totals())
@@ -199,10 +215,16 @@ class Runner:
         if steps is not None and not steps:
             return
         while not await self.outcomes.is_settled(steps):
-            await self._pause()
+            await self._pause(Rest(None if steps is None else tuple(sorted(steps)), is_for_each=False))
 
-    async def _pause(self) -> None:
-        """Waits until some mails have changed, and looks again."""
+    async def _pause(self, rest: Rest) -> None:
+        """Waits until some mails have changed, and looks again; or lets the run rest.
+
+        Raises:
+            RestingError: there was nothing to do for a while.
+        """
+        if self.may_rest and time.monotonic() - self._busy_at > REST_AFTER:
+            raise RestingError(rest)
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self.post.changed()
@@ -221,7 +243,7 @@ class Runner:
             raise RunEndedError
 
     async def _fail(self, error: BaseException) -> None:
-        now, message = datetime.now(UTC), str(error)
+        now, message = self.clock.now(), str(error)
 
         def fail(connection: Connection) -> None:
             if rows.state_of(connection, self.run.id) in ACTIVE:

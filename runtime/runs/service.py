@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from ...engine import Refused
 from ...engine.flow import load_flow
+from ..clock import Clock, WallClock
 from ..outbox import MailState, outbox
 from ..outbox.delivery import Delivery
 from ..work import Crew, Workshop
@@ -23,7 +24,9 @@ from .starting import setup_of
 from .states import ACTIVE, RunState
 
 
-async def execute(workspace: Workspace, run: rows.Run, progress: Progress, *, is_sending: bool = True) -> rows.Run:
+async def execute(
+    workspace: Workspace, run: rows.Run, progress: Progress, *, is_sending: bool = True, clock: Clock | None = None
+) -> rows.Run:
     """Takes the run from where it is to its end; without sending, to where its mails are queued.
 
     The caller holds the workspace (`Workspace.alone`).
@@ -37,7 +40,7 @@ async def execute(workspace: Workspace, run: rows.Run, progress: Progress, *, is
     was_begun = run.started_at is not None
     post_office = _post(workspace, is_sending=is_sending and not run.is_dry)
     async with post_office as post, Crew(setup, shop, is_careful=was_begun) as crew:
-        runner = Runner(workspace.store, run, shop, crew, post, progress)
+        runner = Runner(workspace.store, run, shop, crew, post, progress, clock or WallClock())
         return await runner.go(is_sending=is_sending)
 
 

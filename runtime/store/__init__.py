@@ -10,13 +10,13 @@ from .schema import (
     chunks,
     failures,
     identities,
-    journal,
     leases,
     members,
     outbox,
     runs,
     secrets,
     signins,
+    waits,
 )
 from .store import Store, hold, insert_new
 
@@ -33,7 +33,6 @@ __all__ = [
     "hold",
     "identities",
     "insert_new",
-    "journal",
     "leases",
     "members",
     "outbox",
@@ -41,4 +40,5 @@ __all__ = [
     "runs",
     "secrets",
     "signins",
+    "waits",
 ]

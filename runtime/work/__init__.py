@@ -1,7 +1,7 @@
 """The work of a run: chunks of stages, done in worker processes."""
 
 from .crew import Crew
-from .results import BuiltMail, FailedItem, StepCount, Worked
+from .results import BuiltMail, BuiltPause, FailedItem, StepCount, Worked
 from .seeds import merged, part_of, pour
 from .setup import Setup
 from .trails import suspended_at
@@ -9,6 +9,7 @@ from .workshop import Workshop
 
 __all__ = [
     "BuiltMail",
+    "BuiltPause",
     "Crew",
     "FailedItem",
     "Setup",

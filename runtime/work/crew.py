@@ -176,7 +176,7 @@ class Crew:
                 f"Is there enough memory? The last were {', '.join(self._deadly[-3:])}."
             )
         step = self._shop.plan.stages[stage].steps[0]
-        return Worked([], [_died(step, seed)], {step: StepCount(1, 1)}, Counter(failed=1))
+        return Worked(failures=[_died(step, seed)], counts={step: StepCount(1, 1)}, endings=Counter(failed=1))
 
     def _started(self, size: int) -> ProcessPoolExecutor:
         if self._is_over:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ...engine import PostwerkError, Source, key_text
 from ...engine.passage import Failure, Tally
@@ -40,6 +41,15 @@ class BuiltMail:
     blob: BlobRef
 
 
+@dataclass(frozen=True, slots=True)
+class BuiltPause:
+    """An item that waits for a moment."""
+
+    step: str
+    key: str
+    until: datetime
+
+
 @dataclass(slots=True)
 class StepCount:
     """Items of one step, so far."""
@@ -60,6 +70,7 @@ class Worked:
     """What became of a chunk."""
 
     mails: list[BuiltMail] = field(default_factory=list)
+    pauses: list[BuiltPause] = field(default_factory=list)
     failures: list[FailedItem] = field(default_factory=list)
     counts: dict[str, StepCount] = field(default_factory=dict)
     endings: Counter[str] = field(default_factory=Counter)
@@ -80,6 +91,7 @@ class Worked:
     def add(self, other: Worked) -> None:
         """All but what is carried."""
         self.mails += other.mails
+        self.pauses += other.pauses
         self.failures += other.failures
         for step, count in other.counts.items():
             self.count(step).add(count)

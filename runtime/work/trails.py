@@ -8,10 +8,11 @@ from ...engine import ConfigError, Item, Outgoing, key_text
 from ...engine.flow import Endpoint, Flow
 from ...engine.graph import Graph
 from ...engine.passage import Failure, Seed, Suspended, Trail
+from ...engine.pause import Pause
 from ...engine.plan import Stage
 from ..blobs import Blobs
 from ..spool import encode_seeds
-from .results import BuiltMail, Worked, failed_item
+from .results import BuiltMail, BuiltPause, Worked, failed_item
 
 
 def suspended_at(step: str) -> Endpoint:
@@ -60,16 +61,22 @@ class Trails:
             self.worked.stops = f"Step {failure.step!r} is set to stop the run when it fails. {place}{row.message}"
 
     def _suspend(self, trail: Trail, one: Suspended) -> None:
-        mail = one.value
-        if not isinstance(mail, Outgoing):
-            raise ConfigError(f"Step {one.step!r} gave {type(mail).__name__}; only mails can be left with the runtime.")
+        if isinstance(one.value, Outgoing):
+            self._leave_mail(one, one.value)
+        elif isinstance(one.value, Pause):
+            self.worked.pauses.append(BuiltPause(one.step, key_text(one.key), one.value.until))
+        else:
+            given = type(one.value).__name__
+            raise ConfigError(f"Step {one.step!r} gave {given}; the runtime takes only mails and pauses.")
+        if one.step in self._awaited:
+            trail.items.setdefault(self._awaited[one.step], []).append(Item(one.key, one.record, one.record))
+
+    def _leave_mail(self, one: Suspended, mail: Outgoing) -> None:
         source = one.record.source if one.record else None
         self.worked.mails.append(BuiltMail(
             one.step, key_text(one.key), source, mail.account, mail.envelope_sender, mail.recipients, mail.subject,
             mail.message_id, mail.needs_smtputf8, self._pack.add(mail.content),
         ))  # fmt: skip
-        if one.step in self._awaited:
-            trail.items.setdefault(self._awaited[one.step], []).append(Item(one.key, one.record, one.record))
 
     def _finish(self) -> None:
         if self._carried:

@@ -5,7 +5,7 @@ from .mails import budgets, outbox
 from .members import leases, members, writers
 from .parties import accounts, certificates, identities, secrets
 from .people import audit, people, tokens
-from .runs import chunks, failures, journal, runs
+from .runs import chunks, failures, runs, waits
 from .signins import signins
 from .triggers import firings, triggers
 
@@ -19,7 +19,6 @@ __all__ = [
     "failures",
     "firings",
     "identities",
-    "journal",
     "leases",
     "members",
     "metadata",
@@ -30,5 +29,6 @@ __all__ = [
     "signins",
     "tokens",
     "triggers",
+    "waits",
     "writers",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint, text
 
 from .columns import Id, Instant, Json, blob_columns, metadata
 
@@ -23,8 +23,20 @@ runs = Table(
     Column("finished_at", Instant),
     Column("message", Text),
     Column("totals", Json),
+    Column("parent", String(64)),
+    Column("holder", String(32)),
+    Column("turn", Integer, nullable=False, server_default="0"),
+    Column("rest", Json),
+    Column("wakes_at", Instant),
 )
-"""`folder` is where the flow's file lies; `files` says where its small files are kept as they were when it began."""
+"""`folder` is where the flow's file lies; `files` says where its small files are kept as they were when it began.
+
+`parent` is the run whose rows or failed items it does again.
+`holder` is the member that takes it forward now, and `turn` counts how often it was taken up.
+`rest` says what it waits for while nobody holds it (runtime/runs/resting.py); `wakes_at`, when to look again at the
+latest.
+"""
+Index("ix_runs_state", runs.c.state)
 
 chunks = Table(
     "chunks",
@@ -59,13 +71,19 @@ failures = Table(
 )
 """`item` is the key of the source item, to which `key` belongs."""
 
-journal = Table(
-    "journal",
+waits = Table(
+    "waits",
     metadata,
-    Column("run", String(64), primary_key=True),
-    Column("step", String(200), primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("is_done", Boolean, nullable=False),
-    Column("result", Json),
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("run", String(64), nullable=False),
+    Column("step", String(200), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("chunk", Integer, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("taken", Boolean, nullable=False, server_default=text("false")),
+    UniqueConstraint("run", "step", "key"),
+    sqlite_autoincrement=True,
 )
-"""Effects that must happen once, other than mails."""
+"""Items that wait for a moment. `chunk` and `taken`: as in the outbox."""
+Index("ix_waits_run_taken_due_at", waits.c.run, waits.c.taken, waits.c.due_at)
+Index("ix_waits_run_chunk", waits.c.run, waits.c.chunk)

@@ -1,0 +1,65 @@
+"""What a run waits for while nobody holds it: a row, no memory and no worker, however long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from sqlalchemy import Connection
+
+from ..outbox import outbox
+from . import awaited, waits
+
+LONGEST_NAP = timedelta(minutes=1)
+"""How long a run is left alone that was woken in vain: an item may wait for several mails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What ends the rest of a run."""
+
+    steps: tuple[str, ...] | None
+    """The steps whose mails and waits it is about; None: all."""
+    is_for_each: bool
+    """Each outcome wakes it; else it sleeps until nothing can change any more by itself."""
+    naps: int = 0
+    """How often it was woken in vain."""
+
+    @classmethod
+    def of(cls, column: Mapping[str, Any]) -> Self:
+        """From the column `rest` of the runs."""
+        steps = column["steps"]
+        return cls(None if steps is None else tuple(steps), column["is_for_each"], column["naps"])
+
+    @property
+    def column(self) -> dict[str, Any]:
+        """As the column holds it."""
+        steps = None if self.steps is None else list(self.steps)
+        return {"steps": steps, "is_for_each": self.is_for_each, "naps": self.naps}
+
+    def looks_at(self, now: datetime) -> datetime:
+        """When it may be woken again, after it was woken in vain."""
+        return now if not self.naps else now + min(LONGEST_NAP, timedelta(seconds=0.5 * 2 ** min(self.naps, 10)))
+
+
+class RestingError(Exception):
+    """The run rests now."""
+
+    def __init__(self, rest: Rest) -> None:
+        super().__init__()
+        self.rest = rest
+
+
+def is_over(connection: Connection, run: str, rest: Rest, now: datetime) -> bool:
+    """Whether there is something to do for the run."""
+    if rest.is_for_each and rest.steps and awaited.new_outcomes(connection, run, rest.steps, now):
+        return True
+    return awaited.is_settled(connection, run, rest.steps, now)
+
+
+def wakes_at(connection: Connection, run: str, now: datetime) -> datetime | None:
+    """When the next wait of the run is over, or a mail is tried again."""
+    moments = (waits.next_due(connection, run, now), outbox.next_attempt(connection, run))
+    return min((one for one in moments if one is not None), default=None)

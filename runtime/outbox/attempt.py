@@ -5,19 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..clock import Clock
+from ..members import Membership
 from . import verdicts
 from .claims import Claim, End
 from .connection import Envelope, EnvelopeReplies, Session, UnfitError
 from .dialogue import SessionLostError
 from .marks import Marks
 
+AWAY = "This program had lost touch with the store, so the mail was not sent."
 
-async def attempt(session: Session, claim: Claim, content: bytes, marks: Marks, clock: Clock) -> End:
+
+async def attempt(
+    session: Session, claim: Claim, content: bytes, marks: Marks, member: Membership, clock: Clock
+) -> End:
     """What became of the mail.
 
     Raises:
-        SessionLostError, OutdatedError, BudgetSpentError, DiskFullError: no byte of the mail has left, and it is
-            queued as before (or, if outdated, wherever somebody else has put it).
+        SessionLostError, OutdatedError, LeaseLostError, BudgetSpentError, DiskFullError, StoreUnreachableError: no byte
+            of the mail has left, and it is queued as before (or wherever somebody else has put it).
+        OutcomeUnknownError: no byte has left, and nobody knows whether it is queued or `sending`.
     """
     envelope = Envelope(claim.envelope_sender, claim.recipients, claim.needs_smtputf8)
     patience = session.account.patience
@@ -32,6 +38,9 @@ async def attempt(session: Session, claim: Claim, content: bytes, marks: Marks, 
     except BaseException:
         session.close()  # the server waits for the mail; SMTP knows no other way to say that none comes
         raise
+    if not member.is_alive:  # frozen meanwhile, perhaps for hours: others may have this mail now
+        session.close()
+        return verdicts.not_begun(claim, AWAY, clock.now())
     return await _send(session, claim, content, offer, clock)
 
 

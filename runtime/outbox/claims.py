@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, func, literal_column, select, update
 
 from ..blobs import BlobRef
+from ..members import living
 from ..store import Bulk, outbox
 from .dialogue import Reply
 from .mail import answers_column, answers_of
@@ -42,6 +43,8 @@ class Start:
 
     id: int
     at: datetime
+    holder: str
+    """The member that sends it."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,8 @@ class End:
     enhanced: str | None = None
     answers: Mapping[str, Reply] = field(default_factory=dict)
     next_attempt_at: datetime | None = None
+    holder: str | None = None
+    """The member whose attempt it was, where the mail was in `sending`."""
 
     def __post_init__(self) -> None:
         if not is_legal(self.before, self.after):
@@ -108,8 +113,16 @@ def _left(recipients: list[str], answers: Mapping[str, Reply]) -> tuple[str, ...
 
 def accounts_with_mails(connection: Connection) -> set[str]:
     """The accounts that have mails to send, now or later."""
-    queries = (select(outbox.c.account).where(state).distinct() for state in (QUEUED, DEFERRED))
-    return {account for query in queries for account in connection.execute(query).scalars()}
+    return {account for state in (QUEUED, DEFERRED) for (account,) in connection.execute(_accounts(state))}
+
+
+def _accounts(state: ColumnElement[bool]) -> Select[Any]:
+    """From account to account by the index: however many mails there are, that is one step for each account."""
+    first = select(func.min(outbox.c.account).label("account")).where(state)
+    found = first.cte("found", recursive=True)
+    following = select(func.min(outbox.c.account)).where(state, outbox.c.account > found.c.account).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.account.is_not(None)))
+    return select(found.c.account).where(found.c.account.is_not(None))
 
 
 def next_due(connection: Connection, account: str) -> datetime | None:
@@ -125,16 +138,25 @@ def queue_due(connection: Connection, account: str, now: datetime) -> int:
     return connection.execute(change.values(state=MailState.QUEUED.value, updated_at=now)).rowcount
 
 
+ORPHANED = SENDING & (outbox.c.holder.is_(None) | outbox.c.holder.not_in(living()))
+"""On its way, and whoever sent it lives no more."""
+
+
+def has_orphans(connection: Connection) -> bool:
+    """Whether dead members left mails in `sending`."""
+    return connection.execute(select(exists(select(outbox.c.id).where(ORPHANED)))).scalar_one()
+
+
 def recover(connection: Connection, resent: Collection[str], now: datetime) -> tuple[int, int]:
-    """Settles the mails that a dead process left in `sending`: in doubt, or queued for the accounts in `resent`.
+    """Settles the mails that dead members left in `sending`: in doubt, or queued for the accounts in `resent`.
 
     Returns how many are in doubt now, and how many are queued again.
     """
     reason = "The program ended while this mail was on its way; it may have arrived."
     again = outbox.c.account.in_(list(resent))
     values = {"updated_at": now, "reply": reason}
-    queued = update(outbox).where(SENDING, again).values(state=MailState.QUEUED.value, queued_at=now, **values)
-    doubtful = update(outbox).where(SENDING).values(state=MailState.IN_DOUBT.value, **values)
+    queued = update(outbox).where(ORPHANED, again).values(state=MailState.QUEUED.value, queued_at=now, **values)
+    doubtful = update(outbox).where(ORPHANED).values(state=MailState.IN_DOUBT.value, **values)
     number = connection.execute(queued).rowcount
     return connection.execute(doubtful).rowcount, number
 
@@ -146,23 +168,34 @@ START = Bulk(
         state=literal_column(f"'{MailState.SENDING}'"),
         attempts=outbox.c.attempts + literal_column("1"),
         updated_at=bindparam("at"),
+        holder=bindparam("member"),
     )
 )
-END = Bulk(
-    update(outbox)
-    .where(outbox.c.id == bindparam("mail"), outbox.c.state == bindparam("before"))
-    .values(
-        state=bindparam("after"),
-        updated_at=bindparam("at"),
-        attempts=outbox.c.attempts + bindparam("tried"),
-        reply=bindparam("reply"),
-        code=bindparam("code"),
-        enhanced=bindparam("enhanced"),
-        answers=bindparam("answers"),
-        next_attempt_at=bindparam("next"),
-        sent_at=func.coalesce(bindparam("sent", type_=outbox.c.sent_at.type), outbox.c.sent_at),
-    )
+
+
+def _end_of(*which: ColumnElement[bool], tried: int) -> Bulk:
+    """`tried`: what is added to the attempts."""
+    values = {
+        "state": bindparam("after"),
+        "updated_at": bindparam("at"),
+        "reply": bindparam("reply"),
+        "code": bindparam("code"),
+        "enhanced": bindparam("enhanced"),
+        "answers": bindparam("answers"),
+        "next_attempt_at": bindparam("next"),
+        "sent_at": func.coalesce(bindparam("sent", type_=outbox.c.sent_at.type), outbox.c.sent_at),
+        "attempts": outbox.c.attempts + literal_column(str(tried)),
+    }
+    return Bulk(update(outbox).where(outbox.c.id == bindparam("mail"), *which).values(values))
+
+
+ENDED_OFFER = _end_of(outbox.c.state == literal_column(f"'{MailState.QUEUED}'"), tried=1)
+ENDED_SENDING = _end_of(
+    outbox.c.state.in_([literal_column(f"'{MailState.SENDING}'"), literal_column(f"'{MailState.IN_DOUBT}'")]),
+    outbox.c.holder == bindparam("member"),
+    tried=0,  # `START` has counted it
 )
+"""In doubt: others took the holder for dead while it was sending. It knows better: see `MOVES` in states.py."""
 
 
 class OutdatedError(Exception):
@@ -175,28 +208,34 @@ def move_all(connection: Connection, starts: Sequence[Start], ends: Sequence[End
     Raises:
         OutdatedError: a mail is not where it was expected; undo the transaction, and use `move_each`.
     """
-    for statement, rows in ((END, [_ended(end) for end in ends]), (START, [_started(start) for start in starts])):
+    offers = [_ended(end) for end in ends if end.before is MailState.QUEUED]
+    sendings = [_ended(end) for end in ends if end.before is not MailState.QUEUED]
+    started = [_started(start) for start in starts]
+    for statement, rows in ((ENDED_OFFER, offers), (ENDED_SENDING, sendings), (START, started)):
         if rows and statement.run(connection, rows) != len(rows):
             raise OutdatedError
 
 
 def move_each(connection: Connection, starts: Sequence[Start], ends: Sequence[End]) -> set[int]:
     """Makes the moves that are still possible, and returns the mails whose move was not."""
-    lost = {end.id for end in ends if not END.run(connection, [_ended(end)])}
+    lost = {end.id for end in ends if not _statement_of(end).run(connection, [_ended(end)])}
     return lost | {start.id for start in starts if not START.run(connection, [_started(start)])}
 
 
+def _statement_of(end: End) -> Bulk:
+    return ENDED_OFFER if end.before is MailState.QUEUED else ENDED_SENDING
+
+
 def _started(start: Start) -> dict[str, Any]:
-    return {"mail": start.id, "at": start.at}
+    return {"mail": start.id, "at": start.at, "member": start.holder}
 
 
 def _ended(end: End) -> dict[str, Any]:
     return {
         "mail": end.id,
-        "before": end.before.value,
+        "member": end.holder,
         "after": end.after.value,
         "at": end.at,
-        "tried": int(end.before is MailState.QUEUED),  # else `Start` has counted it
         "reply": end.reply,
         "code": end.code,
         "enhanced": end.enhanced,

@@ -17,12 +17,14 @@ from ..accounts import Account, Accounts, Patience
 from ..blobs import BlobDamagedError, Blobs
 from ..clock import Clock
 from ..disk import DiskFullError
-from ..store import Store
+from ..members import Membership
+from ..store import OutcomeUnknownError, Store, StoreUnreachableError
 from . import verdicts
 from .attempt import attempt
 from .claims import Claim, End, OutdatedError, claims, next_due, queue_due
 from .connection import OpeningError, Session, open_session, tls_context
 from .dialogue import SessionLostError
+from .leases import LeaseLostError
 from .marks import BudgetSpentError, Marks
 from .pace import FIRST_LOGIN_WAIT, Pace
 from .states import MailState
@@ -54,6 +56,7 @@ class Office:
     accounts: Accounts
     marks: Marks
     clock: Clock
+    member: Membership
     changed: Callable[[], None]
     """Called when mails have reached a new state."""
 
@@ -126,7 +129,12 @@ class Courier:
         self._due = None
         self._settled.clear()
         number = BATCH + len(self._held)
-        parcels, due = await self._office.store.read(lambda connection: self._read(connection, number))
+        try:
+            parcels, due = await self._office.store.read(lambda connection: self._read(connection, number))
+        except StoreUnreachableError as error:
+            self._has_more = True
+            self.pace.pause(error.message)
+            return
         self._note_due(due)
         gone = self._held | self._settled  # what was settled while we read may still look queued
         fresh = [parcel for parcel in parcels if parcel.claim.id not in gone]
@@ -143,7 +151,7 @@ class Courier:
         try:
             await self._office.store.write(lambda connection: queue_due(connection, self.name, self._now))
             self._has_more = True
-        except DiskFullError as error:
+        except (DiskFullError, StoreUnreachableError, OutcomeUnknownError) as error:
             self.pace.pause(error.message)
 
     def _read(self, connection: Connection, number: int) -> tuple[list[Parcel], datetime | None]:
@@ -171,8 +179,10 @@ class Courier:
 
     def _may_offer(self) -> bool:
         """Whether there is a mail, and nothing that keeps it back."""
+        if not self._waiting or self._gate() is not None or not self._office.member.is_alive:
+            return False
         left = self._office.marks.left(self.name)
-        return bool(self._waiting) and self._gate() is None and (left is None or left > self._offering)
+        return left is None or left > self._offering
 
     def _gate(self) -> datetime | None:
         """Until when nothing may be sent, whatever waits."""
@@ -227,6 +237,8 @@ class Courier:
             self.pace.could_not_open(error, len(self._sessions))
         except ConfigError as error:
             self.pace.pause(error.message, FIRST_LOGIN_WAIT)
+        except StoreUnreachableError as error:
+            self.pace.pause(error.message)
         self._office.changed()
         return None
 
@@ -267,11 +279,15 @@ class Courier:
             self._end(verdicts.unfit(claim, error.message, self._now))
         except OutdatedError:
             self._forget(claim.id)
+        except LeaseLostError:
+            self.stop()
+        except OutcomeUnknownError as error:
+            self._end(verdicts.not_begun(claim, error.message, self._now))
         except SessionLostError as error:
             self._lose(parcel, error.reason)
         except BudgetSpentError:
             self._waiting.appendleft(parcel)
-        except DiskFullError as error:
+        except (DiskFullError, StoreUnreachableError) as error:
             self.pace.pause(error.message)
             self._waiting.appendleft(parcel)
             self._office.changed()
@@ -287,7 +303,8 @@ class Courier:
         content = parcel.content
         if content is None:
             content = await asyncio.to_thread(self._office.blobs.read, parcel.claim.blob)
-        return await attempt(session, parcel.claim, content, self._office.marks, self._office.clock)
+        office = self._office
+        return await attempt(session, parcel.claim, content, office.marks, office.member, office.clock)
 
     def _judge(self, end: End) -> None:
         """What an attempt's end says of the server."""

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from ..accounts import Limits
-from ..store import budgets
+from ..store import budgets, insert_new
 
 Spent = dict[str, list[list[int]]]
 """By window: pairs of a bucket's start, in seconds since 1970, and the number of mails in it."""
@@ -52,12 +52,13 @@ class Grant:
 def spend(connection: Connection, account: str, limits: Limits, wanted: int, now: datetime) -> Grant:
     """Takes up to `wanted` mails from the account's budget."""
     row = budgets.c.account == account
-    query = select(budgets.c.spent).where(row).with_for_update()
+    query = select(budgets.c.spent).where(row).with_for_update()  # others wait here until we have committed
     before: Spent | None = connection.execute(query).scalar()
-    grant, after = granted(before or {}, limits, wanted, now)
     if before is None:
-        connection.execute(insert(budgets).values(account=account, spent=after))
-    elif grant.mails:
+        insert_new(connection, budgets, [{"account": account, "spent": {}}], ["account"])
+        before = connection.execute(query).scalar_one()
+    grant, after = granted(before, limits, wanted, now)
+    if grant.mails:
         connection.execute(update(budgets).where(row).values(spent=after))
     return grant
 

@@ -10,18 +10,21 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from ...engine import PostwerkError
 from ..accounts import Account, Limits
 from ..clock import Clock
 from ..disk import DiskFullError
-from ..store import Store
+from ..members import Membership
+from ..store import OutcomeUnknownError, Store, StoreUnreachableError
 from .claims import End, OutdatedError, Start, move_all, move_each
+from .leases import LeaseLostError, still_held
 from .limits import Grant, is_limited, spend
 
 log = logging.getLogger(__name__)
 
 END_SECONDS = 0.01
 """How long an end waits for a start whose commit it can share."""
-FULL_DISK_SECONDS = 5
+RETRY_SECONDS = 5
 
 
 class BudgetSpentError(Exception):
@@ -47,14 +50,17 @@ class _Done:
     lost: set[int]
     denied: set[int]
     grants: dict[str, Grant]
+    foreign: set[int]
+    """Of accounts that others deliver now."""
 
 
 class Marks:
-    """Writes what happens to mails, in the order in which it happened."""
+    """Writes what happens to mails, in the order in which it happened, for one member."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, member: Membership) -> None:
         self._store = store
         self._clock = clock
+        self._member = member
         self._starts: list[_Starting] = []
         self._ends: list[_Ending] = []
         self._awake = asyncio.Event()
@@ -79,17 +85,20 @@ class Marks:
 
         Raises:
             OutdatedError: the mail was stopped meanwhile, or somebody else has it.
+            LeaseLostError: another member delivers the account.
             BudgetSpentError: the account's limit is reached.
-            DiskFullError: nothing can be written.
+            DiskFullError, StoreUnreachableError: nothing can be written.
+            OutcomeUnknownError: nobody knows whether it was committed.
         """
         future = asyncio.get_running_loop().create_future()
-        start = Start(mail_id, self._clock.now())
+        start = Start(mail_id, self._clock.now(), self._member.id)
         self._starts.append(_Starting(start, account.name, account.limits, future))
         self._awake.set()
         await future
 
     def end(self, end: End, then: Callable[[End], None]) -> None:
         """Has the end of an attempt committed soon, and calls `then` when it is."""
+        end.holder = self._member.id
         self._ends.append(_Ending(end, then))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(END_SECONDS, self._awake.set)
@@ -117,8 +126,8 @@ class Marks:
             return
         try:
             done = await self._written(starts, ends)
-        except DiskFullError as error:
-            await self._wait_for_room(starts, ends, error)
+        except (DiskFullError, StoreUnreachableError, OutcomeUnknownError) as error:
+            await self._try_later(starts, ends, error)
             return
         self._grants |= done.grants
         _answer(starts, done)
@@ -134,15 +143,15 @@ class Marks:
         except OutdatedError:
             return await self._store.write(lambda connection: _write_each(connection, starts, moved))
 
-    async def _wait_for_room(self, starts: list[_Starting], ends: list[_Ending], error: DiskFullError) -> None:
-        """What was sent must not be forgotten: ends are kept until they can be written."""
+    async def _try_later(self, starts: list[_Starting], ends: list[_Ending], error: PostwerkError) -> None:
+        """What was sent must not be forgotten: ends are kept until they can be written. Twice does no harm."""
         log.error("%s Outcomes of mails that wait to be written: %d.", error.message, len(ends))
         for starting in starts:
             if not starting.future.cancelled():
                 starting.future.set_exception(error)
         if ends and not self._is_closing:
             self._ends = ends + self._ends
-            await self._clock.until(self._clock.now() + timedelta(seconds=FULL_DISK_SECONDS))
+            await self._clock.until(self._clock.now() + timedelta(seconds=RETRY_SECONDS))
             self._awake.set()
 
 
@@ -152,6 +161,8 @@ def _answer(starts: list[_Starting], done: _Done) -> None:
             continue
         if starting.start.id in done.denied:
             starting.future.set_exception(BudgetSpentError())
+        elif starting.start.id in done.foreign:
+            starting.future.set_exception(LeaseLostError())
         elif starting.start.id in done.lost:
             starting.future.set_exception(OutdatedError())
         else:
@@ -171,15 +182,23 @@ def _write_each(connection: Connection, starts: list[_Starting], ends: list[End]
 
 
 def _within_limits(connection: Connection, starts: list[_Starting]) -> tuple[list[Start], _Done]:
-    allowed = [one.start for one in starts if not is_limited(one.limits)]
+    done = _Done(set(), set(), {}, set())
+    ours = _ours(connection, starts, done) if starts else []
+    allowed = [one.start for one in ours if not is_limited(one.limits)]
     limited: dict[str, list[_Starting]] = {}
-    for one in starts:
+    for one in ours:
         if is_limited(one.limits):
             limited.setdefault(one.account, []).append(one)
-    done = _Done(set(), set(), {})
     for account, some in limited.items():
         now = max(one.start.at for one in some)
         grant = done.grants[account] = spend(connection, account, some[0].limits, len(some), now)
         allowed += [one.start for one in some[: grant.mails]]
         done.denied.update(one.start.id for one in some[grant.mails :])
     return allowed, done
+
+
+def _ours(connection: Connection, starts: list[_Starting], done: _Done) -> list[_Starting]:
+    """Those of accounts that this member still holds, and goes on holding until the commit."""
+    held = still_held(connection, starts[0].start.holder, {one.account for one in starts})
+    done.foreign.update(one.start.id for one in starts if one.account not in held)
+    return [one for one in starts if one.account in held]

@@ -13,11 +13,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, exists, false, func, select, true, update
 
 from ...engine import Refused
-from ..store import insert_new, outbox
+from ..store import insert_new, outbox, ring
 from .mail import Mail, NewMail, mail_of, row_of
 from .states import BEGINNINGS, CANCELLABLE, FINAL, RELEASABLE, RESENDABLE, MailState, is_legal
 
 KEY = ("run", "step", "key")
+BELL = "outbox"
+"""Rings for an account that has new mails to send, or for all."""
 RUN_STOPPED = "Its run was stopped."
 """The reason of mails that `cancel_run` has cancelled."""
 MOST_IDS = 500
@@ -28,6 +30,9 @@ def put(connection: Connection, mails: Sequence[NewMail], state: MailState, now:
     """Puts mails in, each (run, step, key) once, and says how many are new."""
     if state not in BEGINNINGS:
         raise ValueError(f"A mail can't begin as {state}. It begins as {_listed(BEGINNINGS)}.")
+    if state is MailState.QUEUED:
+        for account in {mail.account for mail in mails}:
+            ring(connection, BELL, account)
     return insert_new(connection, outbox, [row_of(mail, state, now) for mail in mails], KEY)
 
 
@@ -183,6 +188,8 @@ def _move(
     for state in before:
         if not is_legal(state, after):
             raise ValueError(f"A mail can't go from {state} to {after}.")
+    if after is MailState.QUEUED:
+        ring(connection, BELL)
     expected = outbox.c.state.in_([state.value for state in before])
     change = update(outbox).where(which, expected).values(state=after.value, updated_at=now, **fields)
     return connection.execute(change).rowcount

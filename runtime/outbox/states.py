@@ -47,7 +47,7 @@ MOVES: Mapping[MailState, frozenset[MailState]] = {
     S.QUEUED: frozenset({S.SENDING, S.DEFERRED, S.FAILED, S.HELD, S.SUPPRESSED, S.CANCELLED}),
     S.SENDING: frozenset({S.SENT, S.DEFERRED, S.FAILED, S.IN_DOUBT, S.QUEUED}),
     S.DEFERRED: frozenset({S.QUEUED, S.FAILED, S.HELD, S.SUPPRESSED, S.CANCELLED}),
-    S.IN_DOUBT: frozenset({S.QUEUED, S.SENT, S.CANCELLED, S.BOUNCED}),
+    S.IN_DOUBT: frozenset({S.QUEUED, S.SENT, S.DEFERRED, S.FAILED, S.CANCELLED, S.BOUNCED}),
     S.HELD: frozenset({S.QUEUED, S.SUPPRESSED, S.CANCELLED}),
     S.SENT: frozenset({S.QUEUED, S.BOUNCED, S.DELIVERED_UNKNOWN}),
     S.FAILED: frozenset({S.QUEUED}),
@@ -58,7 +58,10 @@ MOVES: Mapping[MailState, frozenset[MailState]] = {
     S.CAPTURED: frozenset(),
 }
 """`SENDING` to `QUEUED`: not a byte of the mail had left. `CANCELLED` to `PLANNED`: its run is resumed.
-What was sent is queued again only when a person asks for it (`RESENDABLE`)."""
+What was sent is queued again only when a person asks for it (`RESENDABLE`).
+`IN_DOUBT` to `SENT`, `DEFERRED`, `FAILED` or `QUEUED` without a person: others took the member that was sending it for
+dead, because it was frozen or cut off from the store; now it is back, with the server's answer, or knowing that not a
+byte had left. Only the mail's last holder may say so, and only while the mail is in doubt."""
 
 MOVING = frozenset({S.QUEUED, S.SENDING})
 """The delivery has something to do now."""

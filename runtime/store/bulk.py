@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Executable, Row
 from sqlalchemy.sql.compiler import SQLCompiler
 
 
@@ -22,10 +22,19 @@ class Bulk:
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """Executes it for each row, and returns how many rows of the table that touched."""
+        compiled = self._for(connection)
+        return connection.exec_driver_sql(compiled.sql, compiled.parameters(rows)).rowcount
+
+    def ask(self, connection: Connection, row: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """What the statement, a query, finds for these values; as the driver gives it."""
+        compiled = self._for(connection)
+        return connection.exec_driver_sql(compiled.sql, compiled.parameters([row])[0]).all()
+
+    def _for(self, connection: Connection) -> _Compiled:
         compiled = self._compiled.get(connection.dialect.name)
         if compiled is None:
             compiled = self._compiled[connection.dialect.name] = _Compiled(self._statement, self._columns, connection)
-        return connection.exec_driver_sql(compiled.sql, compiled.parameters(rows)).rowcount
+        return compiled
 
 
 class _Compiled:

@@ -1,0 +1,224 @@
+"""Folders that are watched: from a file that arrived to its firing, and where the file goes afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from ...engine import ConfigError
+from ..disk import DiskFullError
+from ..runs.states import RunState
+from ..store import runs
+from ..workspace import Workspace
+from . import events, rows
+from .arrivals import NotCompleteError, Seen, Steadiness, digest_of, is_as_seen, keep_copy, look
+from .events import ArrivedFile, Cause, Event
+from .kinds import Folder
+from .launching import Launcher
+from .rows import TriggerRow
+from .states import FiringState
+
+INCOMING = "incoming"
+"""The folder of the copies, in the workspace's files."""
+ENDED = frozenset({RunState.FINISHED, RunState.FAILED, RunState.CANCELLED})
+
+
+def folder_of(workspace: Workspace, settings: Folder) -> Path:
+    """The folder that is watched.
+
+    Raises:
+        ConfigError: it lies in the workspace, where its other files are.
+    """
+    path = (workspace.folder / settings.folder).resolve()
+    files = workspace.folder / "files"
+    is_inside = path.is_relative_to(workspace.folder)
+    if is_inside and (not path.is_relative_to(files) or path.is_relative_to(files / INCOMING)):
+        raise ConfigError(
+            f"The folder {settings.folder!r} lies in the workspace itself, whose files are no arrivals. "
+            "Name a folder elsewhere, or one in 'files/'.",
+            field="settings.folder",
+        )
+    return path
+
+
+class FolderWatch:
+    """Looks at one folder. What it remembers is lost with the program, and found again in the firings."""
+
+    def __init__(self, workspace: Workspace, launcher: Launcher, row: TriggerRow, settings: Folder) -> None:
+        self._workspace, self._launcher, self.row = workspace, launcher, row
+        self.settings = settings
+        self._steadiness = Steadiness(settings.steady_for)
+        self._known: set[Seen] = set()
+
+    async def look(self, now: datetime) -> list[Event]:
+        """What fired. Trouble with the folder is written down at the trigger."""
+        trouble = None
+        fired: list[Event] = []
+        try:
+            folder = folder_of(self._workspace, self.settings)
+            await self._put_away(folder)
+            fired = await self._take_up(folder, now)
+        except (ConfigError, DiskFullError) as error:
+            trouble = error.message
+        except OSError as error:
+            where = error.filename or self.settings.folder
+            trouble = f"{str(where)!r} can't be reached: {error.strerror}. It is tried again."
+        await self._tell(trouble)
+        return fired
+
+    async def _tell(self, trouble: str | None) -> None:
+        def write(connection: Connection) -> None:
+            rows.set_trouble(connection, self.row.id, trouble)
+
+        if trouble != self.row.trouble:
+            await self._workspace.store.write(write)
+
+    # From a file to a firing
+
+    async def _take_up(self, folder: Path, now: datetime) -> list[Event]:
+        seen = await asyncio.to_thread(look, folder, self.settings)
+        self._known &= set(seen)
+        waiting = {_seen(event.file) for event in await self._files_here() if event.file}
+        complete = [one for one in self._steadiness.complete(seen, now) if one not in self._known | waiting]
+        fired = [await self._fire(one) for one in complete]
+        return [event for event in fired if event is not None]
+
+    async def _fire(self, seen: Seen) -> Event | None:
+        """The firing of a file, unless it is known already or not complete."""
+        if (flaw := self._flaw(seen)) is not None:
+            self._known.add(seen)
+            return await self._refuse(seen, flaw)
+        try:
+            digest = await asyncio.to_thread(digest_of, seen)
+            key = await self._key(seen, digest)
+            if key is None or await self._is_known(key):
+                self._known.add(seen)
+                return None
+            copy = await asyncio.to_thread(keep_copy, seen, digest, self._files / INCOMING)
+        except NotCompleteError:
+            return None
+        self._known.add(seen)
+        return await self._launcher.fire(self.row, self._cause(seen, digest, key, copy))
+
+    @property
+    def _files(self) -> Path:
+        return self._workspace.folder / "files"
+
+    @property
+    def _moves(self) -> bool:
+        return self.settings.afterwards == "move"
+
+    def _cause(self, seen: Seen, digest: str, key: str, copy: Path) -> Cause:
+        kept = copy.relative_to(self._files).as_posix()
+        file = ArrivedFile(str(seen.path), seen.size, seen.changed_ns, digest, kept)
+        return Cause(key=key, inputs={self.settings.input: kept}, file=file, is_file_here=self._moves)
+
+    async def _key(self, seen: Seen, digest: str) -> str | None:
+        """What names this arrival; None when the file is gone.
+
+        A file that was moved away and lies there again is another arrival of the same file, so they are numbered.
+        Another program may have moved it just now: then the number is too high, but the file is gone.
+        """
+        name = _name(str(seen.path), seen, digest)
+        if not self._moves:
+            return f"{name}#0"
+
+        def count(connection: Connection) -> int:
+            return events.moved_files(connection, self.row.id, f"{name}#")
+
+        number = await self._workspace.store.read(count)
+        return f"{name}#{number}" if await asyncio.to_thread(is_as_seen, seen) else None
+
+    async def _is_known(self, key: str) -> bool:
+        def find(connection: Connection) -> bool:
+            return events.find(connection, self.row.id, key) is not None
+
+        return await self._workspace.store.read(find)
+
+    def _flaw(self, seen: Seen) -> str | None:
+        """Why it can't be read at all."""
+        if not seen.path.name.isprintable() or _is_broken(seen.path.name):
+            return f"The name {seen.path.name!a} holds signs that can't be printed. Rename the file."
+        if seen.size > self.settings.max_bytes:
+            return (
+                f"The file {seen.path.name!r} has {seen.size:,} bytes; {self.settings.max_bytes:,} are allowed. "
+                "Let the trigger take larger files, or make it smaller."
+            )
+        return None
+
+    async def _refuse(self, seen: Seen, flaw: str) -> Event:
+        """Where the name is sound the file is moved away; it was not read, so it has no digest."""
+        is_movable = self._moves and not _is_broken(seen.path.name)
+        path = str(seen.path) if not _is_broken(str(seen.path)) else ascii(str(seen.path))
+        key = f"{_name(path, seen, '')}#0"
+        if is_movable:
+            key = await self._key(seen, "") or key
+        file = ArrivedFile(path, seen.size, seen.changed_ns, "", None)
+        cause = Cause(key=key, state=FiringState.REFUSED, message=flaw, file=file, is_file_here=is_movable)
+        return await self._launcher.fire(self.row, cause)
+
+    # Afterwards
+
+    async def _files_here(self) -> list[Event]:
+        return await self._workspace.store.read(lambda connection: events.files_here(connection, self.row.id))
+
+    async def _put_away(self, folder: Path) -> None:
+        """Moves the files whose runs have ended."""
+        for event in await self._files_here():
+            if (place := await self._place(event)) is not None:
+                told = await asyncio.to_thread(_move, event, folder / place)
+                await self._set_gone(event.id, told)
+
+    async def _place(self, event: Event) -> str | None:
+        """The folder that a file belongs into; None while that is open."""
+        if event.state is FiringState.PENDING:
+            return None
+        name = event.run or f"{event.created_at:%Y%m%d-%H%M%S}-{event.id}"
+        if event.state is not FiringState.STARTED:
+            return f"{self.settings.failed}/{name}"
+        query = select(runs.c.state).where(runs.c.id == event.run)
+        state = await self._workspace.store.read(lambda connection: connection.execute(query).scalar())
+        if state is not None and RunState(state) not in ENDED:
+            return None
+        return f"{self.settings.done if state == RunState.FINISHED else self.settings.failed}/{name}"
+
+    async def _set_gone(self, event_id: int, told: str | None) -> None:
+        def write(connection: Connection) -> None:
+            events.set_file_gone(connection, event_id, told)
+
+        await self._workspace.store.write(write)
+
+
+def _move(event: Event, folder: Path) -> str | None:
+    """Moves the file of a firing. What is to be told: that something else lies there now, say."""
+    if event.file is None:
+        return None
+    seen = _seen(event.file)
+    target = folder / seen.path.name
+    if not is_as_seen(seen):
+        is_moved = target.exists()  # by a program that ended before it could say so
+        return None if is_moved else "The file was taken away or replaced before its run had ended."
+    folder.mkdir(parents=True, exist_ok=True)
+    seen.path.rename(target)
+    if not is_as_seen(Seen(target, seen.size, seen.changed_ns)) and not seen.path.exists():
+        target.rename(seen.path)  # another file took its place in between: that one has not been read
+        return "The file was replaced before its run had ended."
+    return None
+
+
+def _seen(file: ArrivedFile) -> Seen:
+    return Seen(Path(file.path), file.size, file.changed_ns)
+
+
+def _name(path: str, seen: Seen, digest: str) -> str:
+    identity = f"{path}\0{seen.size}\0{seen.changed_ns}\0{digest}"
+    return f"file:{hashlib.sha256(identity.encode()).hexdigest()}"
+
+
+def _is_broken(name: str) -> bool:
+    """Whether it holds bytes that are no UTF-8."""
+    return any("\udc80" <= sign <= "\udcff" for sign in name)

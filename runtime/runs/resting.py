@@ -9,8 +9,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from ..outbox import outbox
-from . import awaited, waits
+from . import awaited
 
 LONGEST_NAP = timedelta(minutes=1)
 """How long a run is left alone that was woken in vain: an item may wait for several mails."""
@@ -40,8 +39,8 @@ class Rest:
         return {"steps": steps, "is_for_each": self.is_for_each, "naps": self.naps}
 
     def looks_at(self, now: datetime) -> datetime:
-        """When it may be woken again, after it was woken in vain."""
-        return now if not self.naps else now + min(LONGEST_NAP, timedelta(seconds=0.5 * 2 ** min(self.naps, 10)))
+        """When a run that was woken in vain may be woken again."""
+        return now + min(LONGEST_NAP, timedelta(seconds=0.5 * 2 ** min(self.naps, 10)))
 
 
 class RestingError(Exception):
@@ -57,9 +56,3 @@ def is_over(connection: Connection, run: str, rest: Rest, now: datetime) -> bool
     if rest.is_for_each and rest.steps and awaited.new_outcomes(connection, run, rest.steps, now):
         return True
     return awaited.is_settled(connection, run, rest.steps, now)
-
-
-def wakes_at(connection: Connection, run: str, now: datetime) -> datetime | None:
-    """When the next wait of the run is over, or a mail is tried again."""
-    moments = (waits.next_due(connection, run, now), outbox.next_attempt(connection, run))
-    return min((one for one in moments if one is not None), default=None)

@@ -142,7 +142,7 @@ class Tray:
 
     def _path(self, name: str) -> Path:
         parts = PurePosixPath(name).parts
-        bad = not parts or any(not _is_plain(part) for part in parts) or name != "/".join(parts)
+        bad = not parts or any(not is_plain(part) for part in parts) or name != "/".join(parts)
         if bad:
             raise Refused(f"{name!r} is no name for a file to write. Use letters, digits, spaces and - _ . only.")
         return self.folder.joinpath(*parts)
@@ -174,7 +174,8 @@ def _write_first(path: Path, text: str) -> bool:
     return True
 
 
-def _is_plain(part: str) -> bool:
+def is_plain(part: str) -> bool:
+    """Whether it may be the name of a file: nothing that leads elsewhere, hides, or means something to a system."""
     if part in (".", "..", "/") or part.startswith(".") or len(part.encode()) > MAX_NAME:
         return False
     return all(sign.isprintable() and sign not in '/\\:*?"<>|' for sign in part)

@@ -15,6 +15,7 @@ DEBIAN = {
     "openssl": "openssl",
     "smtp-sink": "postfix",
     "initdb": "postgresql",
+    "dovecot": "dovecot-imapd and dovecot-submissiond",
 }
 
 

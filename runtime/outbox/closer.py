@@ -33,7 +33,7 @@ async def looked_closer(account: Account, diagnosis: Diagnosis) -> Diagnosis:
 
 async def _takes_tls(account: Account) -> bool:
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(min(SECONDS, account.timeouts.connect)):
             _, writer = await asyncio.open_connection(account.host, account.port, ssl=_trusting_nobody())
     except (OSError, TimeoutError):
         return False
@@ -45,7 +45,7 @@ async def _certificate(account: Account) -> x509.Certificate | None:
     """What the server shows; None when it shows none now, or none that can be read."""
     smtp = connection_of(account, _trusting_nobody())
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(min(SECONDS, account.timeouts.connect)):
             await smtp.connect()
         shown: ssl.SSLObject | None = smtp.get_transport_info("ssl_object")
         data = shown.getpeercert(binary_form=True) if shown is not None else None

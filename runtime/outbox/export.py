@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection, select
+
+from ..store import outbox
 from .mail import Mail
+from .outbox import MOST_IDS
 
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
 
@@ -29,3 +34,12 @@ def mbox_entry(content: bytes, envelope_sender: str, moment: datetime) -> bytes:
     lines = content.replace(b"\r\n", b"\n")
     end = b"\n" if lines.endswith(b"\n") else b"\n\n"
     return head.encode("ascii", "replace") + _FROM.sub(rb">\1", lines) + end
+
+
+def accounts_of(connection: Connection, ids: Sequence[int]) -> set[str]:
+    """The accounts by which these mails leave."""
+    found: set[str] = set()
+    for start in range(0, len(ids), MOST_IDS):
+        some = outbox.c.id.in_(ids[start : start + MOST_IDS])
+        found.update(connection.execute(select(outbox.c.account).where(some).distinct()).scalars())
+    return found

@@ -110,7 +110,7 @@ def of_opening(account: Account, error: Exception) -> Diagnosis:
         return of_certificate(account, cause)
     if isinstance(cause, ssl.SSLError):
         return _of_tls(account, cause)
-    if isinstance(cause, socket.gaierror):
+    if isinstance(cause, socket.gaierror | UnicodeError):  # a name that can't be written as one
         return _of_name(account, cause)
     if isinstance(error, TimeoutError):
         return _of_time(account, error)
@@ -181,9 +181,9 @@ def _of_tls(account: Account, cause: ssl.SSLError) -> Diagnosis:
     return Diagnosis(Fault.NO_TLS, words, "Check port and security of the account; the server may be too old for it.")
 
 
-def _of_name(account: Account, cause: socket.gaierror) -> Diagnosis:
+def _of_name(account: Account, cause: socket.gaierror | UnicodeError) -> Diagnosis:
     start = f"No connection with {account.where}:"
-    if cause.errno == socket.EAI_AGAIN:
+    if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN:
         remedy = "Check this machine's network and its name server."
         return Diagnosis(Fault.NO_NAME_SERVER, f"{start} names can't be looked up just now.", remedy)
     words = f"{start} there is no server named {account.host!r}."

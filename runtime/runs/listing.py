@@ -51,3 +51,9 @@ def page_of_failures(
     """The failures of a run as they came, each with its number, by which the next page begins."""
     query = select(failures).where(failures.c.run == run_id, failures.c.id > after).order_by(failures.c.id).limit(limit)
     return [(row["id"], rows.failure_of(row)) for row in connection.execute(query).mappings()]
+
+
+def find_run(connection: Connection, run_id: str) -> rows.Run | None:
+    """The run of this id, if there is one."""
+    row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
+    return None if row is None else rows.run_of(row)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -53,22 +57,30 @@ class FolderWatch:
         self.settings = settings
         self._steadiness = Steadiness(settings.steady_for)
         self._known: set[Seen] = set()
+        self._trouble: str | None = None
 
     async def look(self, now: datetime) -> list[Event]:
-        """What fired. Trouble with the folder is written down at the trigger."""
-        trouble = None
+        """What fired. Trouble with the folder or a file of it is written down at the trigger, and tried again."""
+        self._trouble = None
         fired: list[Event] = []
-        try:
+        with self._trouble_noted():
             folder = folder_of(self._workspace, self.settings)
             await self._put_away(folder)
             fired = await self._take_up(folder, now)
-        except (ConfigError, DiskFullError) as error:
-            trouble = error.message
-        except OSError as error:
-            where = error.filename or self.settings.folder
-            trouble = f"{str(where)!r} can't be reached: {error.strerror}. It is tried again."
-        await self._tell(trouble)
+        await self._tell(self._trouble)
         return fired
+
+    @contextmanager
+    def _trouble_noted(self) -> Iterator[None]:
+        """What goes wrong with one file must not hold up the others. The first trouble is told."""
+        try:
+            yield
+        except (ConfigError, DiskFullError) as error:
+            self._trouble = self._trouble or error.message
+        except OSError as error:
+            where = os.fspath(error.filename or self.settings.folder)
+            told = f"{where!r} can't be reached: {error.strerror}. It is tried again."
+            self._trouble = self._trouble or told.encode("utf-8", "backslashreplace").decode()
 
     async def _tell(self, trouble: str | None) -> None:
         def write(connection: Connection) -> None:
@@ -76,6 +88,7 @@ class FolderWatch:
 
         if trouble != self.row.trouble:
             await self._workspace.store.write(write)
+            self.row = replace(self.row, trouble=trouble)
 
     # From a file to a firing
 
@@ -84,7 +97,10 @@ class FolderWatch:
         self._known &= set(seen)
         waiting = {_seen(event.file) for event in await self._files_here() if event.file}
         complete = [one for one in self._steadiness.complete(seen, now) if one not in self._known | waiting]
-        fired = [await self._fire(one) for one in complete]
+        fired = []
+        for one in complete:
+            with self._trouble_noted():
+                fired.append(await self._fire(one))
         return [event for event in fired if event is not None]
 
     async def _fire(self, seen: Seen) -> Event | None:
@@ -170,8 +186,9 @@ class FolderWatch:
         """Moves the files whose runs have ended."""
         for event in await self._files_here():
             if (place := await self._place(event)) is not None:
-                told = await asyncio.to_thread(_move, event, folder / place)
-                await self._set_gone(event.id, told)
+                with self._trouble_noted():
+                    told = await asyncio.to_thread(_move, event, folder / place)
+                    await self._set_gone(event.id, told)
 
     async def _place(self, event: Event) -> str | None:
         """The folder that a file belongs into; None while that is open."""

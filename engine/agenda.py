@@ -9,27 +9,27 @@ from .plan import Plan, Root, Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Entry:
     """What is done next: a root is read, a stage is worked through, or both at once."""
 
     root: Root | None
     stage: Stage | None
 
 
-def agenda(plan: Plan, *, is_behind_suspension: bool) -> Iterator[Turn]:
-    """The turns before the first mail may leave, or those after."""
+def agenda(plan: Plan, *, is_behind_suspension: bool) -> Iterator[Entry]:
+    """What is done before the first mail may leave, or those after."""
     units: list[Root | Stage] = [*plan.roots, *plan.stages]
     waiting = [unit for unit in units if unit.is_behind_suspension == is_behind_suspension]
     while waiting:
         unit = min((one for one in waiting if _is_ready(one, waiting)), key=lambda one: _is_early(plan, one, waiting))
         waiting.remove(unit)
         if isinstance(unit, Stage):
-            yield Turn(None, unit)
+            yield Entry(None, unit)
             continue
         together = _first_stage(plan, unit, waiting)
         if together:
             waiting.remove(together)
-        yield Turn(unit, together)
+        yield Entry(unit, together)
 
 
 def _is_ready(unit: Root | Stage, waiting: list[Root | Stage]) -> bool:

@@ -69,7 +69,7 @@ class Durable:
         global _bodies
         _bodies = self._bodies
         logging.getLogger("dbos").setLevel(logging.WARNING)
-        DefaultSerializer.deserialize = _refuse_pickle  # type: ignore[method-assign]
+        setattr(DefaultSerializer, "deserialize", _refuse_pickle)  # noqa: B010  DBOS offers no other way
         DBOS(config=self._config())
         DBOS.launch()  # here, so that workflows run on this loop
         await DBOS.register_queue_async(
@@ -139,5 +139,5 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _refuse_pickle(self: DefaultSerializer, serialized_data: str) -> NoReturn:
+def _refuse_pickle(*_: object) -> NoReturn:
     raise ValueError("The durable engine's database holds pickled data, which is never read: it could run any code.")

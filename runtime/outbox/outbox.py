@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, exists, false, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, false, func, select, true, update
 
 from ...engine import Refused
 from ..store import insert_new, outbox, ring
 from .mail import Mail, NewMail, mail_of, row_of
-from .states import BEGINNINGS, CANCELLABLE, FINAL, RELEASABLE, RESENDABLE, MailState, is_legal
+from .states import ARRIVED, BEGINNINGS, CANCELLABLE, FINAL, NOT_GONE, RELEASABLE, RESENDABLE, MailState, is_legal
+
+T = TypeVar("T")
 
 KEY = ("run", "step", "key")
 BELL = "outbox"
 """Rings for an account that has new mails to send, or for all."""
 RUN_STOPPED = "Its run was stopped."
 """The reason of mails that `cancel_run` has cancelled."""
+RUN_PAUSED = "Its run is paused."
+"""The reason of mails that `pause_run` holds."""
 MOST_IDS = 500
 """In one statement; old SQLite allows 999 parameters."""
 
@@ -34,6 +38,21 @@ def put(connection: Connection, mails: Sequence[NewMail], state: MailState, now:
         for account in {mail.account for mail in mails}:
             ring(connection, BELL, account)
     return insert_new(connection, outbox, [row_of(mail, state, now) for mail in mails], KEY)
+
+
+def put_gone(connection: Connection, mails: Iterable[tuple[NewMail, Mail]], now: datetime) -> None:
+    """Notes of mails that an earlier run has them: as sent, or as left to what becomes of them there."""
+    rows = []
+    for new, old in mails:
+        state = MailState.SENT if old.state in ARRIVED else MailState.SUPPRESSED
+        reply = (
+            f"Run {old.run} has sent it."
+            if state is MailState.SENT
+            else f"Mail {old.id} of run {old.run} is {old.state}."
+        )
+        noted = {"state": state.value, "message_id": old.message_id, "sent_at": old.sent_at, "reply": reply}
+        rows.append(row_of(new, MailState.SUPPRESSED, now) | noted)
+    insert_new(connection, outbox, rows, KEY)
 
 
 def move(
@@ -58,6 +77,18 @@ def cancel_run(connection: Connection, run: str, now: datetime) -> int:
     return _move(connection, outbox.c.run == run, states, MailState.CANCELLED, now, **fields)
 
 
+def pause_run(connection: Connection, run: str, now: datetime) -> int:
+    """Holds the mails of a run that wait to leave, and says how many they were."""
+    states, fields = (MailState.QUEUED, MailState.DEFERRED), {"reply": RUN_PAUSED, "next_attempt_at": None}
+    return _move(connection, outbox.c.run == run, states, MailState.HELD, now, **fields)
+
+
+def unpause_run(connection: Connection, run: str, now: datetime) -> int:
+    """Queues the mails again that `pause_run` has held; what a person has held stays so."""
+    held = (outbox.c.run == run) & (outbox.c.reply == RUN_PAUSED)
+    return _move(connection, held, (MailState.HELD,), MailState.QUEUED, now, reply=None, queued_at=now)
+
+
 def restore_run(connection: Connection, run: str, after: MailState, now: datetime) -> int:
     """Plans or queues the mails again that `cancel_run` has cancelled, and says how many they were.
 
@@ -68,6 +99,26 @@ def restore_run(connection: Connection, run: str, after: MailState, now: datetim
         fields["queued_at"] = now
     stopped = (outbox.c.run == run) & (outbox.c.reply == RUN_STOPPED)
     return _move(connection, stopped, (MailState.CANCELLED,), after, now, **fields)
+
+
+def forget_unsent(connection: Connection, run: str, steps: Collection[str]) -> int:
+    """Removes the mails of some steps that have not left and will not leave by themselves, so that they are built anew.
+
+    What has left, or may have, stays: it is sent once.
+    """
+    states = [state.value for state in (MailState.PLANNED, MailState.CANCELLED, MailState.FAILED, MailState.CAPTURED)]
+    which = (outbox.c.run == run) & outbox.c.step.in_(sorted(steps)) & outbox.c.state.in_(states)
+    return connection.execute(delete(outbox).where(which)).rowcount
+
+
+def sent_before(connection: Connection, run: str, step: str, keys: Collection[str]) -> dict[str, Mail]:
+    """The mails of another run that have left, or may have, by their keys."""
+    done = outbox.c.state.in_([state.value for state in MailState if state not in NOT_GONE])
+    found: dict[str, Mail] = {}
+    for some in _portions(list(keys)):
+        query = select(outbox).where(outbox.c.run == run, outbox.c.step == step, outbox.c.key.in_(some), done)
+        found |= {row["key"]: mail_of(row) for row in connection.execute(query).mappings()}
+    return found
 
 
 def is_released(connection: Connection, run: str) -> bool:
@@ -215,6 +266,6 @@ def _listed(states: Iterable[MailState]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+def _portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(ids), MOST_IDS):
         yield ids[start : start + MOST_IDS]

@@ -69,6 +69,8 @@ FINAL = frozenset({S.SENT, S.FAILED, S.SUPPRESSED, S.CAPTURED, S.CANCELLED, S.BO
 """The flow goes on with the outcome."""
 ARRIVED = frozenset({S.SENT, S.DELIVERED_UNKNOWN, S.CAPTURED})
 """Of the final states, those that count as success."""
+NOT_GONE = frozenset({S.PLANNED, S.FAILED, S.BOUNCED, S.SUPPRESSED, S.CAPTURED, S.CANCELLED})
+"""Nobody has such a mail, and nobody will get it unless a person asks for it."""
 CANCELLABLE = frozenset(state for state, targets in MOVES.items() if S.CANCELLED in targets)
 RESENDABLE = frozenset({S.SENT, S.IN_DOUBT, S.FAILED, S.BOUNCED, S.DELIVERED_UNKNOWN, S.CANCELLED})
 RELEASABLE = frozenset({S.PLANNED, S.HELD, S.DEFERRED})

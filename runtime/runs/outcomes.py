@@ -9,6 +9,7 @@ from typing import Any
 from ...engine import Item, Suspension, key_text
 from ...engine.flow import Endpoint
 from ...engine.passage import Seed, Suspended, Trail
+from ...engine.plan import Plan
 from ..blobs import BlobRef
 from ..clock import Clock
 from ..spool import decode_seeds, encode_seeds
@@ -33,7 +34,7 @@ class Outcomes:
 
     def root_stage(self, root: str) -> int:
         """The number of the stage under which what a root has read is kept."""
-        return -1 - [one.step for one in self.shop.plan.roots].index(root)
+        return root_stage(self.shop.plan, root)
 
     def suspends(self, step: str) -> bool:
         """Whether its items become mails, or wait."""
@@ -103,6 +104,11 @@ class Outcomes:
         """Whether nothing that these steps, or any, have left can still change by itself."""
         run_id, now = self.run_id, self.clock.now()
         return await self.store.read(lambda connection: awaited.is_settled(connection, run_id, steps, now))
+
+
+def root_stage(plan: Plan, root: str) -> int:
+    """The number of the stage under which what a root has read is kept."""
+    return -1 - [one.step for one in plan.roots].index(root)
 
 
 _AWAY = Suspension()

@@ -15,6 +15,7 @@ from ...engine.passage import Items, Seed
 from ..blobs import BlobRef
 from ..spool import encode_seeds
 from ..work import FailedItem, Workshop
+from .rows import FailedRows
 from .tap import Streams, Tap
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ class Portion:
 class Reader:
     """Turns what a source gives into seeds, each key once."""
 
-    def __init__(self, shop: Workshop, step: str, limit: int | None) -> None:
-        self.shop, self.step = shop, step
+    def __init__(self, shop: Workshop, step: str, limit: int | None, only: FailedRows | None = None) -> None:
+        self.shop, self.step, self._only = shop, step, only
         self.ports = shop.graph.ports(step)
         self._left = limit
         self._rows: dict[str, int | None] = {}
@@ -99,13 +100,19 @@ class Reader:
 
     def _portion(self, number: int, values: list[Any]) -> Portion:
         portion = Portion(number)
-        seeds = [seed for value in values if (seed := self._seed(value, portion.failures))]
+        wanted = (value for value in values if self._is_wanted(value))
+        seeds = [seed for value in wanted if (seed := self._seed(value, portion.failures))]
         portion.items = len(seeds)
         with self.shop.blobs.pack() as pack:
             portion.lines = encode_seeds(seeds, pack.add)
             portion.output = pack.add(portion.lines) if seeds else None
             pack.close()
         return portion
+
+    def _is_wanted(self, value: Any) -> bool:
+        if self._only is None or not isinstance(value, Record | Unreadable):
+            return True
+        return self._only.has(value.key, value.source)
 
     def _seed(self, value: Any, failures: list[FailedItem]) -> Seed | None:
         if isinstance(value, Unreadable):

@@ -26,6 +26,10 @@ class Rest:
     naps: int = 0
     """How often it was woken in vain."""
 
+    def is_like(self, other: Rest | None) -> bool:
+        """Whether both rest for the same."""
+        return other is not None and (self.steps, self.is_for_each) == (other.steps, other.is_for_each)
+
     @classmethod
     def of(cls, column: Mapping[str, Any]) -> Self:
         """From the column `rest` of the runs."""

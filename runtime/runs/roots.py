@@ -50,7 +50,7 @@ class Roots:
                 if output := known[number].output:
                     yield Portion(number, self.shop.blobs.read(output), output, known[number].counts["items"])
             return
-        reader = Reader(self.shop, root.step, None if root.is_gather else self.run.row_limit)
+        reader = await self._reader(root)
         async with aclosing(reader.portions(self._streams(root))) as portions:
             async for portion in portions:
                 await self._keep(root, portion, known.get(portion.number))
@@ -58,6 +58,14 @@ class Roots:
                     yield portion
         await self._keep(root, Portion(rows.READ_TO_END), None)
         self._note_end(root)
+
+    async def _reader(self, root: Root) -> Reader:
+        if root.is_gather:
+            return Reader(self.shop, root.step, None)
+        parent, only = self.run.parent, None
+        if parent is not None:
+            only = await self.store.read(lambda connection: rows.failed_rows(connection, parent))
+        return Reader(self.shop, root.step, self.run.row_limit, only)
 
     async def origins(self, root: str) -> list[int]:
         """The numbers of its portions."""

@@ -11,10 +11,12 @@ from sqlalchemy import Connection, RowMapping, Text, cast, delete, func, insert,
 
 from ...engine import Refused, Source
 from ..blobs import BlobRef
-from ..store import chunks, failures, insert_new, outbox, runs
+from ..store import chunks, failures, insert_new, outbox, ring, runs
 from ..work import FailedItem
 from .states import RunState, is_legal
 
+BELL = "runs"
+"""Rings when a run may be taken up."""
 READ_TO_END = -1
 """The number of the row that says that a source was read to its end."""
 
@@ -38,6 +40,8 @@ class Run:
     finished_at: datetime | None = None
     message: str | None = None
     totals: Mapping[str, Any] | None = None
+    parent: str | None = None
+    """The run whose failed items it does again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,22 @@ class FailureRow:
         return f"{self.place}: step {self.step!r}: {self.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class FailedRows:
+    """The source items of a run that have failed, by key; and by place, since a key may be what was mended."""
+
+    keys: frozenset[str]
+    places: frozenset[Source]
+
+    def has(self, key: str, source: Source | None) -> bool:
+        return key in self.keys or source in self.places
+
+
 def add_run(connection: Connection, run: Run) -> None:
     row = {one.name: getattr(run, one.name) for one in fields(Run)}
     row["files"] = {name: [ref.pack, ref.offset, ref.size, ref.digest] for name, ref in run.files.items()}
     connection.execute(insert(runs).values({**row, "inputs": dict(run.inputs), "state": run.state.value}))
+    ring(connection, BELL, run.id)
 
 
 def get_run(connection: Connection, run_id: str) -> Run:
@@ -102,18 +118,26 @@ def active_runs(connection: Connection) -> list[Run]:
 
 def move_run(connection: Connection, run_id: str, after: RunState, **changes: Any) -> None:
     """Raises Refused when the run is in no state from which it may go there."""
-    before = RunState(connection.execute(select(runs.c.state).where(runs.c.id == run_id)).scalar_one())
+    before = state_of(connection, run_id, is_held=True)
     if not is_legal(before, after):
         raise Refused(f"Run {run_id} is {before}, so it can't become {after}.")
     connection.execute(update(runs).where(runs.c.id == run_id).values(state=after.value, **changes))
+
+
+def wake(connection: Connection, run_id: str) -> None:
+    """Whoever takes runs forward takes this one up at once."""
+    connection.execute(update(runs).where(runs.c.id == run_id).values(rest=None, wakes_at=None))
+    ring(connection, BELL, run_id)
 
 
 def set_started(connection: Connection, run_id: str, started: datetime) -> None:
     connection.execute(update(runs).where(runs.c.id == run_id).values(started_at=started))
 
 
-def state_of(connection: Connection, run_id: str) -> RunState:
-    return RunState(connection.execute(select(runs.c.state).where(runs.c.id == run_id)).scalar_one())
+def state_of(connection: Connection, run_id: str, *, is_held: bool = False) -> RunState:
+    """`is_held`: nobody else changes it until this transaction ends."""
+    query = select(runs.c.state).where(runs.c.id == run_id)
+    return RunState(connection.execute(query.with_for_update(key_share=True) if is_held else query).scalar_one())
 
 
 def keep_totals(connection: Connection, run_id: str, totals: Mapping[str, Any]) -> None:
@@ -139,6 +163,13 @@ def chunks_of(
     return [_chunk(row) for row in connection.execute(query).mappings()]
 
 
+def chunk_of(connection: Connection, run_id: str, stage: int, number: int) -> Chunk | None:
+    """One chunk, if it is done."""
+    which = (chunks.c.run == run_id) & (chunks.c.stage == stage) & (chunks.c.number == number)
+    row = connection.execute(select(chunks).where(which)).mappings().first()
+    return _chunk(row) if row else None
+
+
 def next_number(connection: Connection, run_id: str, stage: int) -> int:
     query = select(func.max(chunks.c.number)).where(chunks.c.run == run_id, chunks.c.stage == stage)
     last = connection.execute(query).scalar()
@@ -162,6 +193,15 @@ def failed_items(connection: Connection, run_id: str, steps: Collection[str] | N
     if steps is not None:
         failed = failed.where(failures.c.step.in_(sorted(steps)))
     return int(connection.execute(select(func.count()).select_from(failed.subquery())).scalar_one())
+
+
+def failed_rows(connection: Connection, run_id: str) -> FailedRows:
+    """Which source items have failed."""
+    query = select(failures.c.item, failures.c.source).where(failures.c.run == run_id).distinct()
+    found = [(row.item, Source.model_validate(row.source) if row.source else None) for row in connection.execute(query)]
+    return FailedRows(
+        frozenset(item for item, _ in found), frozenset(source for _, source in found if source and source.row)
+    )
 
 
 def remove_failures_of_mails(connection: Connection, run_id: str, step: str) -> None:

@@ -15,22 +15,23 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
-from ...engine import PostwerkError
-from ...engine.agenda import Turn, agenda
+from ...engine import PostwerkError, Transient
+from ...engine.agenda import Entry, agenda
 from ...engine.plan import Root, Stage
 from ..clock import Clock, WallClock
 from ..outbox import following, outbox
 from ..store import Store
 from ..work import Crew, Workshop
-from . import rows
+from . import rows, turns
 from .ending import steps_of_sources, tell_undelivered
-from .keeping import Job, Keeper, Post, RunEndedError
+from .keeping import Elsewhere, Job, Keeper, Post, RunEndedError
 from .onward import Onward
 from .outcomes import Outcomes
 from .progress import Progress
 from .resting import Rest, RestingError
 from .roots import Roots
 from .states import ACTIVE, RunState
+from .turns import Turn
 
 PATIENCE = 0.5
 """Seconds after which it looks again, though nobody said that something changed."""
@@ -51,8 +52,9 @@ class Runner:
     post: Post
     progress: Progress
     clock: Clock = field(default_factory=WallClock)
-    may_rest: bool = False
-    """Somebody takes it up again when there is something to do."""
+    turn: Turn | None = None
+    """Of a host, which takes the run up again when there is something to do: so it may rest."""
+    elsewhere: Elsewhere | None = None
     rest: Rest | None = None
     """What it rests for, when `go` has returned because of that."""
 
@@ -60,7 +62,11 @@ class Runner:
         self.outcomes = Outcomes(self.store, self.run.id, self.shop, self.clock)
         self.roots = Roots(self.store, self.run, self.shop, self.outcomes, self.progress)
         self._busy_at = 0.0
-        self.keeper = Keeper(self.store, self.run, self.crew, self.outcomes, self.post, self.progress, self.clock)
+        self.jobs = 0
+        """Chunks that were begun."""
+        self.keeper = Keeper(
+            self.store, self.run, self.crew, self.outcomes, self.post, self.progress, self.clock, self.elsewhere
+        )
 
     async def go(self, *, is_sending: bool = True) -> rows.Run:
         """To the end, or until it rests; without sending, to where its mails are queued.
@@ -69,6 +75,7 @@ class Runner:
 
         Raises:
             DiskFullError: not even the end could be written; the run can be resumed.
+            Transient: the database is away; the run can be resumed.
         """
         failure: BaseException | None = None
         try:
@@ -79,31 +86,34 @@ class Runner:
             self.rest = cast("RestingError", _first(resting)).rest
         except* (PostwerkError, OSError) as errors:
             failure = _first(errors)
+        if isinstance(failure, Transient):
+            raise failure
         if failure is not None:
-            await self._fail(failure)
+            with suppress(RunEndedError):
+                await self._fail(failure)
         return await self.store.read(lambda connection: rows.get_run(connection, self.run.id))
 
     async def _go(self, is_sending: bool) -> None:
         self._busy_at = time.monotonic()
         started = self.run.started_at or self.clock.now()
         await self.store.write(lambda connection: rows.set_started(connection, self.run.id, started))
-        for turn in agenda(self.shop.plan, is_behind_suspension=False):
-            await self._take(turn)
+        for entry in agenda(self.shop.plan, is_behind_suspension=False):
+            await self._take(entry)
         if not (await self._release() and is_sending):
             return
-        for turn in agenda(self.shop.plan, is_behind_suspension=True):
-            await self._take(turn)
+        for entry in agenda(self.shop.plan, is_behind_suspension=True):
+            await self._take(entry)
         await self._finish()
 
-    async def _take(self, turn: Turn) -> None:
-        if turn.stage:
-            await self._wait_for(self.outcomes.suspending(turn.stage.shared))
-        if turn.root:
-            await self._read(turn.root, turn.stage)
-        elif turn.stage and self.outcomes.suspending(turn.stage.enters):
-            await self._follow(Onward(self.outcomes, turn.stage))
-        elif turn.stage:
-            await self._work_through(turn.stage)
+    async def _take(self, entry: Entry) -> None:
+        if entry.stage:
+            await self._wait_for(self.outcomes.suspending(entry.stage.shared))
+        if entry.root:
+            await self._read(entry.root, entry.stage)
+        elif entry.stage and self.outcomes.suspending(entry.stage.enters):
+            await self._follow(Onward(self.outcomes, entry.stage))
+        elif entry.stage:
+            await self._work_through(entry.stage)
 
     async def _read(self, root: Root, stage: Stage | None) -> None:
         """Reads a source or gather, and does the first stage of its items meanwhile."""
@@ -112,7 +122,7 @@ class Runner:
         async with asyncio.TaskGroup() as group, aclosing(self.roots.portions(root, done)) as portions:
             async for portion in portions:
                 if stage and portion.items:
-                    await self._start(group, Job(stage, portion.number, portion.number, portion.lines))
+                    await self._start(group, Job(stage, portion.number, portion.number, portion.lines, is_portion=True))
 
     async def _work_through(self, stage: Stage) -> None:
         """Does a stage whose items have all left earlier ones."""
@@ -121,7 +131,7 @@ class Runner:
             for origin in await self.roots.origins(stage.root):
                 if origin not in done:
                     lines = await self.outcomes.lines(stage.root, origin, stage.enters)
-                    await self._start(group, Job(stage, origin, origin, lines))
+                    await self._start(group, Job(stage, origin, origin, lines, is_portion=True))
 
     async def _follow(self, onward: Onward) -> None:
         """Does a stage behind sends, item by item, as their outcomes come; ends when no more can come."""
@@ -161,6 +171,7 @@ class Runner:
 
     async def _start(self, group: asyncio.TaskGroup, job: Job) -> None:
         self._busy_at = time.monotonic()
+        self.jobs += 1
         await self.keeper.slots.acquire()
         group.create_task(self.keeper.do(job))
 
@@ -180,7 +191,7 @@ class Runner:
 
     def _verdict(self, connection: Connection) -> bool:
         run_id, now = self.run.id, self.clock.now()
-        state = rows.state_of(connection, run_id)
+        state = self._state(connection)
         if state not in ACTIVE:
             raise RunEndedError
         if state is RunState.SENDING:
@@ -196,13 +207,20 @@ class Runner:
         rows.move_run(connection, run_id, RunState.SENDING)
         return True
 
+    def _state(self, connection: Connection) -> RunState:
+        """Raises RunEndedError when another turn of the run has begun: this program was taken for dead."""
+        state = rows.state_of(connection, self.run.id, is_held=True)
+        if self.turn and not turns.is_last(connection, self.turn):
+            raise RunEndedError
+        return state
+
     async def _finish(self) -> None:
         await self._wait_for(None)
         await self._look()
         await self.store.write(self._end)
 
     def _end(self, connection: Connection) -> None:
-        if rows.state_of(connection, self.run.id) not in ACTIVE:
+        if self._state(connection) not in ACTIVE:
             return
         now = self.clock.now()
         tell_undelivered(connection, self.outcomes, now)
@@ -223,7 +241,7 @@ class Runner:
         Raises:
             RestingError: there was nothing to do for a while.
         """
-        if self.may_rest and time.monotonic() - self._busy_at > REST_AFTER:
+        if self.turn and time.monotonic() - self._busy_at > REST_AFTER:
             raise RestingError(rest)
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
@@ -239,14 +257,14 @@ class Runner:
         )
         self.progress.mails = counts
         self.progress.mark()
-        if state is RunState.CANCELLED:
+        if state not in ACTIVE:
             raise RunEndedError
 
     async def _fail(self, error: BaseException) -> None:
         now, message = self.clock.now(), str(error)
 
         def fail(connection: Connection) -> None:
-            if rows.state_of(connection, self.run.id) in ACTIVE:
+            if self._state(connection) in ACTIVE:
                 outbox.cancel_run(connection, self.run.id, now)
                 rows.keep_totals(connection, self.run.id, self.progress.as_totals())
                 rows.move_run(connection, self.run.id, RunState.FAILED, message=message, finished_at=now)

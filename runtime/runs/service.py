@@ -72,16 +72,46 @@ async def cancel(workspace: Workspace, run_id: str) -> int:
     now = datetime.now(UTC)
 
     def stop(connection: Connection) -> int:
-        if rows.get_run(connection, run_id).state not in ACTIVE:
+        if rows.get_run(connection, run_id).state not in {*ACTIVE, RunState.PAUSED}:
             raise Refused(f"Run {run_id} has ended already; there is nothing to cancel.")
+        outbox.unpause_run(connection, run_id, now)
         rows.move_run(connection, run_id, RunState.CANCELLED, finished_at=now, message="A person cancelled it.")
         return outbox.cancel_run(connection, run_id, now)
 
     return await workspace.store.write(stop)
 
 
+async def pause(workspace: Workspace, run_id: str) -> int:
+    """Lets a run rest until it is resumed, and says how many mails are held meanwhile.
+
+    Raises:
+        Refused: it has ended.
+    """
+    now = datetime.now(UTC)
+
+    def hold(connection: Connection) -> int:
+        if rows.get_run(connection, run_id).state not in ACTIVE:
+            raise Refused(f"Run {run_id} is not on, so it can't be paused.")
+        rows.move_run(connection, run_id, RunState.PAUSED, message="A person lets it rest.")
+        return outbox.pause_run(connection, run_id, now)
+
+    return await workspace.store.write(hold)
+
+
+async def fail(workspace: Workspace, run_id: str, message: str) -> None:
+    """Ends a run that can't go on, with all its mails that have not left."""
+    now = datetime.now(UTC)
+
+    def end(connection: Connection) -> None:
+        if rows.state_of(connection, run_id, is_held=True) in ACTIVE:
+            outbox.cancel_run(connection, run_id, now)
+            rows.move_run(connection, run_id, RunState.FAILED, message=message, finished_at=now)
+
+    await workspace.store.write(end)
+
+
 async def reopen(workspace: Workspace, run_id: str) -> rows.Run:
-    """A run that may be executed again: interrupted, failed, cancelled, or finished with mails that were sent again.
+    """A run that may go on: paused, interrupted, failed, cancelled, or finished with mails that were sent again.
 
     Raises:
         Refused: it was refused for its rows, which only a new run reads anew.
@@ -92,8 +122,13 @@ async def reopen(workspace: Workspace, run_id: str) -> rows.Run:
         run = rows.get_run(connection, run_id)
         if run.state is RunState.FINISHED:
             rows.move_run(connection, run_id, RunState.SENDING, finished_at=None)
+        elif run.state is RunState.PAUSED:
+            outbox.unpause_run(connection, run_id, now)
+            state = RunState.SENDING if outbox.is_released(connection, run_id) else RunState.BUILDING
+            rows.move_run(connection, run_id, state, message=None)
         elif run.state not in ACTIVE:
             _take_up(connection, run, now)
+        rows.wake(connection, run_id)
         return rows.get_run(connection, run_id)
 
     return await workspace.store.write(open_again)

@@ -31,10 +31,14 @@ class FlowRefused(ConfigError):
 
 
 async def check_flow(
-    workspace: Workspace, flow: Flow, folder: Path | None, inputs: Mapping[str, Scalar]
+    workspace: Workspace,
+    flow: Flow,
+    folder: Path | None,
+    inputs: Mapping[str, Scalar],
+    kept: Mapping[str, bytes] | None = None,
 ) -> tuple[list[Problem], Lent]:
-    """All problems, and the resources that were looked at."""
-    shelf = Shelf(workspace.shelf_folders(folder))
+    """All problems, and the resources that were looked at; `kept`: files that are not looked for."""
+    shelf = Shelf(workspace.shelf_folders(folder), dict(kept or {}))
     lent = Lent(shelf, await workspace.keyring(), flow.settings.locale, flow.settings.timezone)
     return check(flow, node_classes(), lent, dict(inputs)), lent
 
@@ -48,8 +52,12 @@ async def start_run(
     is_dry: bool = False,
     limit: int | None = None,
     run_id: str | None = None,
+    kept: Mapping[str, bytes] | None = None,
+    parent: str | None = None,
 ) -> rows.Run:
-    """A new run, ready to go. Its templates and forms are kept as they are now.
+    """A new run, ready to go. Its templates and forms are kept as they are now, but for those that were `kept`.
+
+    With a `parent` it does only the items that have failed there.
 
     Whoever must not start twice gives the run's id: a second run of the same id is an IntegrityError.
 
@@ -58,7 +66,7 @@ async def start_run(
         ConfigError: an input is unknown or does not fit.
     """
     given = read_inputs(flow, inputs)
-    problems, lent = await check_flow(workspace, flow, folder, given)
+    problems, lent = await check_flow(workspace, flow, folder, given, kept)
     if any(problem.severity == "error" for problem in problems):
         raise FlowRefused(problems)
     now = datetime.now(UTC)
@@ -73,6 +81,7 @@ async def start_run(
         is_dry=is_dry,
         row_limit=limit,
         created_at=now,
+        parent=parent,
     )
     await workspace.store.write(lambda connection: rows.add_run(connection, run))
     return run

@@ -13,6 +13,8 @@ class RunState(StrEnum):
     """It reads, checks and builds; nothing has left, unless the flow says `bad_rows: skip`."""
     SENDING = "sending"
     """All that can be built was built; its mails leave, and what follows them is done."""
+    PAUSED = "paused"
+    """A person lets it rest, with all its mails that have not left. It can be resumed."""
     FINISHED = "finished"
     """Everything came to an end. Some items may have failed."""
     FAILED = "failed"
@@ -24,13 +26,14 @@ class RunState(StrEnum):
 S = RunState
 
 MOVES: Mapping[RunState, frozenset[RunState]] = {
-    S.BUILDING: frozenset({S.SENDING, S.FAILED, S.CANCELLED}),
-    S.SENDING: frozenset({S.FINISHED, S.FAILED, S.CANCELLED}),
-    S.FINISHED: frozenset({S.SENDING}),
+    S.BUILDING: frozenset({S.SENDING, S.PAUSED, S.FAILED, S.CANCELLED}),
+    S.SENDING: frozenset({S.FINISHED, S.PAUSED, S.FAILED, S.CANCELLED}),
+    S.PAUSED: frozenset({S.BUILDING, S.SENDING, S.CANCELLED}),
+    S.FINISHED: frozenset({S.BUILDING, S.SENDING}),
     S.FAILED: frozenset({S.BUILDING, S.SENDING}),
     S.CANCELLED: frozenset({S.BUILDING, S.SENDING}),
 }
-"""`FINISHED` to `SENDING`: it is resumed because mails that rested were released or sent again."""
+"""From `FINISHED`: mails that rested were released or sent again, or it is done again from a step on."""
 
 ACTIVE = frozenset({S.BUILDING, S.SENDING})
 

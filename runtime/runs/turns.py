@@ -15,10 +15,8 @@ from ..members import living
 from ..store import ring, runs
 from . import resting, waits
 from .resting import Rest
+from .rows import BELL
 from .states import ACTIVE
-
-BELL = "runs"
-"""Rings when a run may be taken up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +25,20 @@ class Turn:
 
     run: str
     number: int
+    rest: Rest | None = None
+    """What the run rested for before."""
 
 
 def take_up(connection: Connection, run: str, member: str) -> Turn | None:
     """Takes a run that is on and that nobody living holds; None when there is no such."""
     is_free = or_(runs.c.holder.is_(None), runs.c.holder.not_in(living()))
+    before = connection.execute(select(runs.c.rest).where(runs.c.id == run)).scalar()
     change = update(runs).where(runs.c.id == run, _is_active(), is_free)
     taken = connection.execute(change.values(holder=member, turn=runs.c.turn + 1, rest=None, wakes_at=None)).rowcount
     if not taken:
         return None
-    return Turn(run, connection.execute(select(runs.c.turn).where(runs.c.id == run)).scalar_one())
+    number = connection.execute(select(runs.c.turn).where(runs.c.id == run)).scalar_one()
+    return Turn(run, number, Rest.of(before) if before else None)
 
 
 def go_on(connection: Connection, turn: Turn, member: str) -> bool:
@@ -63,14 +65,14 @@ def free(connection: Connection, now: datetime) -> list[str]:
     return [row["id"] for row in connection.execute(query).mappings() if _may_wake(connection, row, now)]
 
 
-def held_by(connection: Connection, member: str) -> list[str]:
-    """The runs that a member holds."""
-    return list(connection.execute(select(runs.c.id).where(runs.c.holder == member)).scalars())
+def is_last(connection: Connection, turn: Turn) -> bool:
+    """Whether no later turn of the run has begun."""
+    return bool(connection.execute(select(runs.c.turn).where(runs.c.id == turn.run)).scalar() == turn.number)
 
 
-def is_held(connection: Connection, run: str) -> bool:
-    """Whether somebody living takes the run forward now."""
-    query = select(runs.c.id).where(runs.c.id == run, runs.c.holder.in_(living()))
+def is_resting(connection: Connection, run: str) -> bool:
+    """Whether the run waits for something, and nobody holds it."""
+    query = select(runs.c.id).where(runs.c.id == run, runs.c.holder.is_(None), runs.c.rest.is_not(None))
     return connection.execute(query).first() is not None
 
 

@@ -1,6 +1,6 @@
 """The work of a run: chunks of stages, done in worker processes."""
 
-from .crew import Crew
+from .crew import Crew, cores
 from .results import BuiltMail, BuiltPause, FailedItem, StepCount, Worked
 from .seeds import merged, part_of, pour
 from .setup import Setup
@@ -16,6 +16,7 @@ __all__ = [
     "StepCount",
     "Worked",
     "Workshop",
+    "cores",
     "merged",
     "part_of",
     "pour",

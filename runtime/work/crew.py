@@ -38,13 +38,18 @@ class CrewLostError(PostwerkError):
     """No work can be done: worker processes do not start, or die too often."""
 
 
+def cores() -> int:
+    """How many cores this program may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Crew:
     """Does chunks, here or in worker processes."""
 
     def __init__(self, setup: Setup, shop: Workshop, size: int | None = None, *, is_careful: bool = False) -> None:
         """`is_careful`: nothing is done here, because some item of this work may have ended its program before."""
         self._setup, self._shop = setup, shop
-        self.size = size or len(os.sched_getaffinity(0))
+        self.size = size or cores()
         self._is_careful = is_careful
         self._items = 0
         self._pool: ProcessPoolExecutor | None = None
@@ -62,14 +67,18 @@ class Crew:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close(is_hasty=kind is not None)
+
+    async def close(self, *, is_hasty: bool = False) -> None:
+        """Ends all processes; `is_hasty`: in the middle of their work."""
         self._is_over = True
-        if kind is not None:
+        if is_hasty:
             self._shop.stop()
         if self._starting:
             await asyncio.gather(self._starting, return_exceptions=True)
         for pool in (self._pool, self._cell):
             if pool:
-                await asyncio.to_thread(_end, pool, is_hasty=kind is not None)
+                await asyncio.to_thread(_end, pool, is_hasty=is_hasty)
 
     async def work(self, stage: int, lines: bytes, shared: bytes) -> Worked:
         """Does a chunk. An item that kills its worker process is a failed item; the others go on.

@@ -98,7 +98,7 @@ def add(
     })  # fmt: skip
     account = made_account(given, preset_name=preset, token_fields=tokens)
     account, client_secret = _with_secret(account)
-    in_workspace(workspace, lambda opened: opened.accounts.add(account, client_secret))
+    in_workspace(workspace, lambda opened: opened.accounts.add(account, client_secret, may_name_program=True))
     _tell_added(account)
 
 
@@ -109,7 +109,7 @@ def _said(fields: dict[str, Any]) -> dict[str, Any]:
 def _with_secret(account: Account) -> tuple[Account, SecretStr | None]:
     """The account with its password; or beside it the secret by which a token server knows this program."""
     if account.oauth is not None:
-        question = f"Client secret of {account.oauth.client_id} (empty: none)"
+        question = f"Client secret of {account.oauth.client_id} (empty: none, or as before)"
         secret = ask_secret(question, is_optional=account.oauth.sign_in is not SignIn.CLIENT)
         return account, SecretStr(secret) if secret else None
     password = ask_secret(f"Password of {account.user}") if account.user else None

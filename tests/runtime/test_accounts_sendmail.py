@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from postwerk.engine import ConfigError
 from postwerk.runtime.accounts import Account
 from postwerk.runtime.outbox.connection import Envelope, OpeningError, Session, UnfitError, open_session
 from postwerk.runtime.outbox.dialogue import Reply, SessionLostError
@@ -225,7 +226,7 @@ async def test_the_test_of_an_account_says_what_the_program_refused(tmp_path) ->
 
 async def test_the_outbox_sends_by_the_program(post: Office, tmp_path) -> None:
     path = program(tmp_path, f"import sys\nif 'ann1@example.com' in sys.argv: sys.exit(67)\n{TAKES}")
-    await post.accounts.add(by(path))
+    await post.accounts.add(by(path), may_name_program=True)
     await post.put(*post.several(3))
 
     async with post.delivery() as delivery:
@@ -236,7 +237,7 @@ async def test_the_outbox_sends_by_the_program(post: Office, tmp_path) -> None:
 
 
 async def test_the_outbox_keeps_its_mails_while_the_program_is_missing(post: Office, tmp_path) -> None:
-    await post.accounts.add(by(str(tmp_path / "missing")))
+    await post.accounts.add(by(str(tmp_path / "missing")), may_name_program=True)
     await post.put(post.new(1))
 
     async with post.delivery() as delivery:
@@ -246,3 +247,16 @@ async def test_the_outbox_keeps_its_mails_while_the_program_is_missing(post: Off
         assert "can't be found" in delivery.troubles["office"].reason
 
     assert await post.states() == {"1": "queued"}
+
+
+async def test_a_program_is_named_only_by_those_who_can_call_programs_here(post: Office, tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"^A program of this machine is named on its command line only: postwerk"):
+        await post.accounts.add(by("/bin/sh", "-c", "rm -r /"))
+    assert (await post.accounts.get("office")).sendmail is None
+
+    await post.accounts.add(by("/usr/sbin/sendmail"), may_name_program=True)
+    await post.accounts.add(by("/usr/sbin/sendmail", limits={"per_minute": 5}))
+    assert (await post.accounts.get("office")).limits.per_minute == 5
+
+    with pytest.raises(ConfigError):
+        await post.accounts.add(by("/usr/sbin/sendmail", "-C", "/tmp/other"))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from postwerk.runtime.accounts import Limits
+from postwerk.runtime.outbox import MailState
 from postwerk.runtime.outbox.forecast import forecast
-from postwerk.runtime.outbox.limits import DAY, HOUR, MINUTE, Spent, granted
+from postwerk.runtime.outbox.limits import DAY, HOUR, MINUTE, Spent, granted, spend
+from postwerk.runtime.outbox.outlook import outlook
 
+from ..acceptance.program import Program
 from ..turned_clock import NOON
+from .outgoing import Office, account
 
 LIMIT = some.one_of(some.none(), some.integers(1, 12))
 LIMITS = some.builds(Limits, per_minute=LIMIT, per_hour=LIMIT, per_day=LIMIT)
@@ -88,3 +93,28 @@ def test_a_million_mails_are_forecast_at_once() -> None:
     forecast(1_000_000, Limits(per_minute=600, per_hour=20_000, per_day=200_000), {}, NOON, 40.0)
 
     assert time.perf_counter() - begun < 5
+
+
+async def test_the_outlook_counts_what_waits_and_what_was_spent(post: Office) -> None:
+    office = account(limits={"per_minute": 2})
+    await post.put(*post.several(3))
+    await post.put(post.new(7), state=MailState.HELD)
+    await post.store.write(lambda connection: spend(connection, "office", office.limits, 2, NOON))
+
+    found = await post.store.read(lambda connection: outlook(connection, office, 1, NOON, None))
+
+    assert (found.mails, found.ends_at) == (4, NOON + timedelta(seconds=2 * 62))
+
+
+def test_the_command_tells_the_end(tmp_path: Path) -> None:
+    postwerk = Program(tmp_path / "workspace")
+    postwerk("init", postwerk.workspace)
+    added = ("--host", "mail.example.com", "--sender", "office@example.com", "--per-hour", "100")
+    postwerk("account", "add", "office", *added)
+
+    told = postwerk("account", "forecast", "office", "--mails", "250", "--json").json
+
+    assert (told["account"], told["mails"]) == ("office", 250)
+    left = datetime.fromisoformat(told["ends_at"]) - datetime.now(UTC)
+    assert timedelta(hours=1, minutes=58) < left < timedelta(hours=2, minutes=4)
+    assert "No mail waits." in postwerk("account", "forecast", "office").words

@@ -139,8 +139,8 @@ class Triggers:
         """
 
         def forget(connection: Connection) -> None:
-            row = rows.remove(connection, name)
-            self._workspace.secrets.remove(connection, webhooks.secret_name(row.id))
+            trigger_id = rows.remove(connection, name)
+            self._workspace.secrets.remove(connection, webhooks.secret_name(trigger_id))
 
         await self._store.write(forget)
         self.wake()

@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .foreign import needs
+from .foreign import call, needs
 from .token_server import TokenServer
 
 SECONDS = 20
-CONFIGURATION = """
+COMMON = """
 protocols = imap submission
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -29,25 +29,14 @@ log_path = {folder}/log
 default_internal_user = {user}
 default_internal_group = {group}
 default_login_user = {user}
+first_valid_uid = 1
 listen = 127.0.0.1
 hostname = dovecot.example
 ssl = no
-disable_plaintext_auth = no
-auth_failure_delay = 0 secs
 auth_mechanisms = {mechanisms}
-mail_location = maildir:{folder}/mail/%u
+auth_failure_delay = 0 secs
 submission_relay_host = 127.0.0.1
 submission_relay_port = {relay}
-first_valid_uid = 1
-passdb {{
-  driver = oauth2
-  mechanisms = {mechanisms}
-  args = {folder}/oauth2.conf
-}}
-userdb {{
-  driver = static
-  args = uid={user} gid={group} home={folder}/mail
-}}
 service anvil {{
   chroot =
   unix_listener anvil-auth-penalty {{
@@ -73,6 +62,43 @@ service submission-login {{
   }}
 }}
 """
+OLD = """
+disable_plaintext_auth = no
+mail_location = maildir:{folder}/mail/%u
+passdb {{
+  driver = oauth2
+  mechanisms = {mechanisms}
+  args = {folder}/oauth2.conf
+}}
+userdb {{
+  driver = static
+  args = uid={user} gid={group} home={folder}/mail
+}}
+"""
+"""What Dovecot 2.3 wants beside (Debian 12)."""
+NEW = """
+auth_allow_cleartext = yes
+mail_driver = maildir
+mail_path = {folder}/mail/%{{user}}
+oauth2 {{
+  introspection_mode = post
+  introspection_url = {url}/introspect
+  force_introspection = yes
+  username_attribute = username
+  active_attribute = active
+  active_value = true
+}}
+userdb static {{
+  fields {{
+    uid = {user}
+    gid = {group}
+    home = {folder}/mail
+  }}
+}}
+"""
+"""What Dovecot 2.4 wants beside (Debian 13)."""
+FIRST = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
+"""How its configuration must begin."""
 TOKENS = """
 introspection_mode = post
 introspection_url = {url}/introspect
@@ -114,17 +140,11 @@ def dovecot(tokens: TokenServer, relay: int, mechanisms: str = "xoauth2 oauthbea
 def _set_up(running: Dovecot, tokens: TokenServer, relay: int, mechanisms: str, user: pwd.struct_passwd) -> None:
     folder = running.folder
     group = subprocess.run(["id", "-gn", user.pw_name], capture_output=True, text=True, check=True).stdout.strip()
-    (folder / "dovecot.conf").write_text(
-        CONFIGURATION.format(
-            folder=folder,
-            user=user.pw_name,
-            group=group,
-            relay=relay,
-            mechanisms=mechanisms,
-            imap=running.imap,
-            submission=running.submission,
-        )
-    )
+    is_old = call("dovecot", "--version").stdout.startswith(b"2.3.")
+    text = COMMON + OLD if is_old else FIRST + COMMON + NEW
+    values = {"user": user.pw_name, "group": group, "relay": relay, "mechanisms": mechanisms, "url": tokens.url}
+    ports = {"imap": running.imap, "submission": running.submission}
+    (folder / "dovecot.conf").write_text(text.format(folder=folder, **values, **ports))
     (folder / "oauth2.conf").write_text(TOKENS.format(url=tokens.url))
     for path in (folder, folder / "dovecot.conf", folder / "oauth2.conf"):
         os.chown(path, user.pw_uid, user.pw_gid)

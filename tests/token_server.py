@@ -32,7 +32,7 @@ class TokenServer:
     """Each refresh token counts once."""
     port: int = 0
     asked: list[dict[str, str]] = field(default_factory=list)
-    """The forms that came to /token, one after the other."""
+    """The forms that came to /token, one after the other, with the header `authorization` where there was one."""
     introspected: list[str] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     """What is answered next, whatever is asked for."""
@@ -88,7 +88,10 @@ class TokenServer:
         self.reached.set()
         if self.answers:
             return self.answers.pop(0)
-        if form.get("client_id") != self.client_id or form.get("client_secret") != self.client_secret:
+        told = (form.get("client_id"), form.get("client_secret"))
+        if "authorization" in form:
+            told = tuple(map(unquote, base64.b64decode(form["authorization"].split()[1]).decode().split(":")))
+        if told != (self.client_id, self.client_secret):
             return 401, {"error": "invalid_client", "error_description": "Unknown client or wrong secret"}
         with self.lock:
             return getattr(self, f"_of_{form['grant_type'].rpartition(':')[2]}")(form)  # type: ignore[no-any-return]
@@ -158,6 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+        if authorization := self.headers["Authorization"]:
+            form["authorization"] = authorization
         if self.path == "/introspect":
             self._answer(*self.server_of_tokens.introspect(form["token"]))
             return

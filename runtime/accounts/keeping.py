@@ -27,12 +27,19 @@ class Accounts:
         self._clock = clock or WallClock()
         self._sources: dict[str, TokenSource] = {}
 
-    async def add(self, account: Account, client_secret: SecretStr | None = None) -> None:
+    async def add(
+        self, account: Account, client_secret: SecretStr | None = None, *, may_name_program: bool = False
+    ) -> None:
         """Keeps the account, in place of one of the same name. The first one becomes the default.
 
-        `client_secret` is what the token server knows this program by, where the account logs in with tokens.
+        `client_secret` is what the token server knows this program by, where the account logs in with tokens; None
+        leaves the one that there is, as long as the same client logs in at the same server. `may_name_program` is for
+        those who can call programs of this machine anyway: from afar, a sendmail program would be a way to run others.
+
+        Raises:
+            ConfigError: it names a program that it did not name before.
         """
-        await self._store.write(lambda connection: self._write(connection, account, client_secret))
+        await self._store.write(lambda connection: self._write(connection, account, client_secret, may_name_program))
 
     async def get(self, name: str) -> Account:
         """The account with its password; an empty name means the default.
@@ -78,17 +85,21 @@ class Accounts:
             known = self._sources[account.name] = made
         return known
 
-    def _write(self, connection: Connection, account: Account, client_secret: SecretStr | None) -> None:
+    def _write(
+        self, connection: Connection, account: Account, client_secret: SecretStr | None, may_name_program: bool
+    ) -> None:
         settings = account.model_dump(mode="json", exclude={"password"})
-        known = connection.execute(select(table.c.settings).where(table.c.name == account.name)).scalar()
-        if known is None:
-            is_first = connection.execute(select(table.c.name).limit(1)).first() is None
-            connection.execute(insert(table).values(name=account.name, settings=settings, is_default=is_first))
-        else:
-            connection.execute(update(table).where(table.c.name == account.name).values(settings=settings))
+        known: Mapping[str, Any] = (
+            connection.execute(select(table.c.settings).where(table.c.name == account.name)).scalar() or {}
+        )
+        if account.sendmail is not None and not may_name_program and known.get("sendmail") != settings["sendmail"]:
+            raise _no_program_from_afar(account)
+        _put(connection, account.name, settings, is_new=not known)
         self._lock(connection, _password(account.name), account.password)
-        self._lock(connection, _client(account.name), client_secret if account.oauth else None)
-        if known is None or known.get("oauth") != settings["oauth"] or known.get("user") != settings["user"]:
+        is_same_client = known.get("oauth") == settings["oauth"] and settings["oauth"] is not None
+        if client_secret is not None or not is_same_client:
+            self._lock(connection, _client(account.name), client_secret if account.oauth else None)
+        if not is_same_client or known.get("user") != settings["user"]:
             forget_tokens(connection, self._secrets, account.name)
 
     def _lock(self, connection: Connection, name: str, secret: SecretStr | None) -> None:
@@ -119,6 +130,14 @@ class Accounts:
         forget_tokens(connection, self._secrets, name)
 
 
+def _put(connection: Connection, name: str, settings: Mapping[str, Any], *, is_new: bool) -> None:
+    if is_new:
+        is_first = connection.execute(select(table.c.name).limit(1)).first() is None
+        connection.execute(insert(table).values(name=name, settings=settings, is_default=is_first))
+    else:
+        connection.execute(update(table).where(table.c.name == name).values(settings=settings))
+
+
 def _password(name: str) -> str:
     return f"account:{name}"
 
@@ -147,6 +166,14 @@ def _make_default(connection: Connection, name: str) -> None:
     connection.execute(update(table).where(table.c.is_default).values(is_default=False))
     if not connection.execute(update(table).where(table.c.name == name).values(is_default=True)).rowcount:
         raise _unknown(connection, name)
+
+
+def _no_program_from_afar(account: Account) -> ConfigError:
+    return ConfigError(
+        "A program of this machine is named on its command line only: "
+        f"postwerk account add {account.name} --sendmail {account.where} …",
+        field="sendmail",
+    )
 
 
 def _unknown(connection: Connection, name: str) -> ConfigError:

@@ -58,7 +58,7 @@ class Route:
     def add_to(self, app: FastAPI) -> None:
         guards = [] if self.needs is None else [Depends(Needs(self.needs))]
         options = dict(self.options)
-        extra = {**options.pop("openapi_extra", {}), "x-role": self.needs.value if self.needs else None}
+        extra = {**options.pop("openapi_extra", {}), "x-role": self.needs.value if self.needs else "anybody"}
         if self.needs is not None:
             extra["security"] = [{"token": []}]
         responses: Responses = {**self._problems(), **options.pop("responses", {})}

@@ -13,6 +13,7 @@ from ..accounts.making import made_account
 from ..accounts.presets import Preset, hint_of, presets
 from ..clock import WallClock
 from ..oauth import SignIn
+from ..outbox.outlook import Outlook, outlook
 from ..outbox.probe import ProbeError, probe
 from ..workspace import Workspace
 from .terminal import (
@@ -98,7 +99,7 @@ def add(
     })  # fmt: skip
     account = made_account(given, preset_name=preset, token_fields=tokens)
     account, client_secret = _with_secret(account)
-    in_workspace(workspace, lambda opened: opened.accounts.add(account, client_secret))
+    in_workspace(workspace, lambda opened: opened.accounts.add(account, client_secret, may_name_program=True))
     _tell_added(account)
 
 
@@ -109,7 +110,7 @@ def _said(fields: dict[str, Any]) -> dict[str, Any]:
 def _with_secret(account: Account) -> tuple[Account, SecretStr | None]:
     """The account with its password; or beside it the secret by which a token server knows this program."""
     if account.oauth is not None:
-        question = f"Client secret of {account.oauth.client_id} (empty: none)"
+        question = f"Client secret of {account.oauth.client_id} (empty: none, or as before)"
         secret = ask_secret(question, is_optional=account.oauth.sign_in is not SignIn.CLIENT)
         return account, SecretStr(secret) if secret else None
     password = ask_secret(f"Password of {account.user}") if account.user else None
@@ -230,6 +231,32 @@ def _told(name: str, error: ProbeError) -> dict[str, Any]:
         "account": name, "ok": False, "fault": found.fault.value, "words": found.words, "remedy": found.remedy,
         "reply": reply,
     }  # fmt: skip
+
+
+@app.command("forecast")
+def tell_forecast(
+    name: str,
+    mails: Annotated[int, typer.Option(min=0, help="So many more than those that wait already.")] = 0,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Mails a second that the server takes; else only the limits count.")
+    ] = None,
+    workspace: WorkspaceOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Say when the mails that wait will have left, by the account's limits and what was sent already."""
+
+    async def go(opened: Workspace) -> Outlook:
+        account = await opened.accounts.get(name)
+        now = WallClock().now()
+        return await opened.store.read(lambda connection: outlook(connection, account, mails, now, rate))
+
+    found = in_workspace(workspace, go)
+    if as_json:
+        say_json({"account": name, "mails": found.mails, "ends_at": found.ends_at.isoformat()})
+        return
+    when = f"{found.ends_at.astimezone():%Y-%m-%d %H:%M:%S}"
+    told = f"{found.mails:,} mails will have left by {when}." if found.mails else "No mail waits."
+    out.print(told, markup=False, soft_wrap=True)
 
 
 @app.command("remove")

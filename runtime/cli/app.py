@@ -8,7 +8,7 @@ import sys
 import typer
 
 from ...engine import PostwerkError
-from . import accounts, demo, flows, identities, nodes, outbox, people, runs, workspaces
+from . import accounts, demo, flows, identities, mail, nodes, outbox, people, runs, triggers, workspaces
 from .terminal import say_error, say_json
 
 FAILED = 1
@@ -18,7 +18,7 @@ app = typer.Typer(
     name="postwerk", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="A workflow engine for business mail.",
 )  # fmt: skip
-for module in (demo, workspaces, flows, runs, outbox, accounts, identities, nodes, people):
+for module in (demo, workspaces, flows, runs, outbox, accounts, identities, mail, nodes, people, triggers):
     module.add_to(app)
 
 

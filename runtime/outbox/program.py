@@ -105,6 +105,8 @@ class ProgramSession:
 
     async def _called(self, envelope: Envelope, content: bytes, complaints: IO[bytes]) -> int:
         process = await self._started(envelope, complaints)
+        if not self._is_open:  # closed while it was started
+            _kill(process)
         try:
             async with asyncio.timeout(self.account.timeouts.data):
                 await _feed(process, content)

@@ -12,10 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
-from .databases import LINK, is_postgresql
+from .databases import LINK, RUNG, is_postgresql
 
-RUNG = "postwerk_rung"
-"""In a connection's `info`: the bells to ring when its transaction is committed."""
 RECONNECT_SECONDS = 1
 ANY = ""
 """Rung when something may have been missed: look at everything."""
@@ -36,11 +34,9 @@ class Bells:
         self._engine = engine
         self._listeners: set[tuple[str, asyncio.AbstractEventLoop, asyncio.Queue[str]]] = set()
 
-    async def rings(self, bell: str) -> AsyncGenerator[str, None]:
+    def rings(self, bell: str) -> AsyncGenerator[str, None]:
         """The names for which the bell rings, from the moment of the first one on, which is `ANY`."""
-        heard = self._by_server(bell) if is_postgresql(self._engine.url) else self._in_process(bell)
-        async for name in heard:
-            yield name
+        return self._by_server(bell) if is_postgresql(self._engine.url) else self._in_process(bell)
 
     def after_commit(self, connection: Connection) -> None:
         """Rings what the transaction wanted to be rung."""

@@ -19,6 +19,8 @@ IDLE_SECONDS = 5
 """A process frozen inside a transaction that writes keeps its locks no longer than this."""
 FIRST = "postwerk_first"
 """In a connection's `info`: '; ' and what its next transaction does first, sent together with its BEGIN."""
+RUNG = "postwerk_rung"
+"""In a connection's `info`: the bells to ring when its transaction is committed."""
 
 LINK = {
     "application_name": "postwerk",

@@ -29,6 +29,8 @@ T = TypeVar("T")
 READERS = 3
 PATIENCE_SECONDS = 30
 """How long reads and writes wait for a PostgreSQL that is being restarted."""
+APART_PATIENCE_SECONDS = 1
+"""How long those wait that stand apart."""
 
 
 class Store:
@@ -87,7 +89,7 @@ class Store:
         if not self.is_shared:
             return await self.write(work)
         if self._apart is None:
-            self._apart = self._writer(patience=0)
+            self._apart = self._writer(APART_PATIENCE_SECONDS)
         return await self._apart.hand_over(work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:

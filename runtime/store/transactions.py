@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from .databases import FIRST, is_clash, is_lost, reason_of
+from .databases import FIRST, RUNG, is_clash, is_lost, reason_of
 from .errors import OutcomeUnknownError, StoreUnreachableError
 from .marker import Marker
 
@@ -76,6 +76,7 @@ class Transactions:
 
     def _attempt(self, work: Callable[[Connection], T], after: Callable[[Connection], None]) -> T:
         connection = self._connected()
+        connection.info.pop(RUNG, None)
         if self._marker is not None:
             connection.info[FIRST] = self._marker.next()
         is_done = False

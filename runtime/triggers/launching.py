@@ -19,6 +19,7 @@ from ..clock import Clock
 from ..disk import DiskFullError
 from ..store import Store
 from . import events, rows
+from .calendar import Calendar, Missed
 from .events import Cause, Event
 from .rows import TriggerRow
 from .states import FiringState
@@ -91,18 +92,16 @@ class Launcher:
     async def _take_up(self, event: Event) -> bool:
         now = self._clock.now()
 
-        def take(connection: Connection) -> bool | None:
-            if not events.claim(connection, event, now):
-                return None
-            return rows.is_live(connection, event.trigger)
+        def take(connection: Connection) -> tuple[bool, TriggerRow | None]:
+            return events.claim(connection, event, now), rows.live(connection, event.trigger)
 
-        is_live = await self._store.write(take)
-        if is_live is None:
+        is_mine, row = await self._store.write(take)
+        if not is_mine:
             return False
-        if is_live:
+        if (objection := _objection(event, row, now)) is None:
             await self.launch(event)
         else:
-            await self._settle(event, "The trigger was removed or is not published any more, so nothing was started.")
+            await self._settle(event, objection)
         return True
 
     async def _put_off(self, event: Event, message: str) -> Event:
@@ -119,3 +118,15 @@ class Launcher:
 
     async def _settle(self, event: Event, refusal: str | None) -> Event:
         return await self._store.write(lambda connection: events.settle(connection, event, refusal))
+
+
+def _objection(event: Event, row: TriggerRow | None, now: datetime) -> str | None:
+    """Why a firing that was left is not started now."""
+    if row is None:
+        return "The trigger was removed or is not published any more, so nothing was started."
+    calendar = row.trigger.settings
+    if not isinstance(calendar, Calendar) or calendar.missed is not Missed.SKIP or event.due_at is None:
+        return None
+    if now - event.due_at <= max(calendar.late_after, GIVE_UP_AFTER):
+        return None
+    return "Its program ended before the run was started; now it is too late, since what was missed is skipped."

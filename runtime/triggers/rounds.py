@@ -13,7 +13,7 @@ from ..clock import Clock
 from ..disk import DiskFullError
 from ..workspace import Workspace
 from . import rows
-from .calendar import Calendar, firings
+from .calendar import DAY, Calendar, firings
 from .events import Event
 from .folders import FolderWatch
 from .kinds import Folder
@@ -99,7 +99,9 @@ class Rounds:
         if decided > now + JUMP:
             return await self._launcher.fire_due(row, (), now)
         causes = due(calendar, decided, now)
-        return await self._launcher.fire_due(row, causes, now) if causes else []
+        if not causes and now - decided < DAY:
+            return []
+        return await self._launcher.fire_due(row, causes, now)  # without a cause too: so the next look is short
 
     async def _launch(self, fired: Sequence[Event]) -> None:
         """One after the other: what was missed comes in its order."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,9 @@ from ..outbox.states import MailState
 from ..store import outbox, runs
 from ..store.schema import firings
 from ..store.schema import triggers as table
-from .kinds import Trigger
+from .kinds import Trigger, parse_trigger
+
+log = logging.getLogger(__name__)
 
 LEFT = (MailState.SENT.value, MailState.BOUNCED.value, MailState.DELIVERED_UNKNOWN.value)
 """Mails that a server took over, whatever became of them later."""
@@ -57,11 +60,11 @@ def put(connection: Connection, trigger: Trigger, now: datetime, token: str | No
     Raises:
         ConfigError: there is one of the same name and another kind.
     """
-    known = _find(connection, trigger.name)
+    known = connection.execute(select(table.c.id, table.c.kind).where(table.c.name == trigger.name)).first()
     if known is None:
         connection.execute(insert(table).values(**_columns(trigger, now), created_at=now, token=token))
     else:
-        _is_same_kind(known, trigger)
+        _is_same_kind(known.kind, trigger)
         changed = _columns(trigger, now) | ({"token": token} if token else {})
         connection.execute(update(table).where(table.c.id == known.id).values(changed))
     return get(connection, trigger.name)
@@ -75,10 +78,10 @@ def _columns(trigger: Trigger, now: datetime) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _is_same_kind(known: TriggerRow, trigger: Trigger) -> None:
-    if known.trigger.kind != trigger.kind:
+def _is_same_kind(known: str, trigger: Trigger) -> None:
+    if known != trigger.kind:
         raise ConfigError(
-            f"There is a trigger {trigger.name!r} of the kind {known.trigger.kind!r}; it can't become a "
+            f"There is a trigger {trigger.name!r} of the kind {known!r}; it can't become a "
             f"{trigger.kind!r}. Take another name, or remove it first: postwerk trigger remove {trigger.name!r}",
             field="name",
         )
@@ -86,15 +89,15 @@ def _is_same_kind(known: TriggerRow, trigger: Trigger) -> None:
 
 def get(connection: Connection, name: str) -> TriggerRow:
     """Raises ConfigError when there is none of this name."""
-    if (found := _find(connection, name)) is None:
-        names = connection.execute(select(table.c.name)).scalars().all()
-        raise ConfigError(f"There is no trigger {name!r} in this workspace. {suggestion(name, names)}")
-    return found
-
-
-def _find(connection: Connection, name: str) -> TriggerRow | None:
     row = connection.execute(select(table).where(table.c.name == name)).mappings().first()
-    return _row(row) if row else None
+    if row is None:
+        raise _unknown(connection, name)
+    return _row(row)
+
+
+def _unknown(connection: Connection, name: str) -> ConfigError:
+    names = connection.execute(select(table.c.name)).scalars().all()
+    return ConfigError(f"There is no trigger {name!r} in this workspace. {suggestion(name, names)}")
 
 
 def by_token(connection: Connection, token: str) -> TriggerRow | None:
@@ -106,12 +109,20 @@ def by_token(connection: Connection, token: str) -> TriggerRow | None:
 def all_triggers(
     connection: Connection, *, group: str | None = None, kind: str | None = None, is_published: bool | None = None
 ) -> list[TriggerRow]:
-    """By group and name."""
+    """By group and name. One that can't be read is told in the log, and holds up no other."""
     query = select(table).order_by(table.c.group, table.c.name)
     for column, wanted in ((table.c.group, group), (table.c.kind, kind), (table.c.is_published, is_published)):
         if wanted is not None:
             query = query.where(column == wanted)
-    return [_row(row) for row in connection.execute(query).mappings()]
+    return list(_readable(connection.execute(query).mappings()))
+
+
+def _readable(found: Iterable[RowMapping]) -> Iterator[TriggerRow]:
+    for row in found:
+        try:
+            yield _row(row)
+        except ConfigError as error:
+            log.error("%s", error.message)
 
 
 def publish(connection: Connection, name: str, now: datetime, *, is_published: bool) -> TriggerRow:
@@ -127,15 +138,17 @@ def publish(connection: Connection, name: str, now: datetime, *, is_published: b
     return get(connection, name)
 
 
-def remove(connection: Connection, name: str) -> TriggerRow:
-    """Forgets a trigger; its firings and runs stay.
+def remove(connection: Connection, name: str) -> int:
+    """Forgets a trigger and says which id it had; its firings and runs stay.
 
     Raises:
         ConfigError: there is none of this name.
     """
-    known = get(connection, name)
-    connection.execute(delete(table).where(table.c.id == known.id))
-    return known
+    found: int | None = connection.execute(select(table.c.id).where(table.c.name == name)).scalar()
+    if found is None:
+        raise _unknown(connection, name)
+    connection.execute(delete(table).where(table.c.id == found))
+    return found
 
 
 def decide(connection: Connection, row: TriggerRow, until: datetime) -> bool:
@@ -145,10 +158,11 @@ def decide(connection: Connection, row: TriggerRow, until: datetime) -> bool:
     return connection.execute(update(table).where(same).values(decided_until=until)).rowcount == 1
 
 
-def is_live(connection: Connection, trigger_id: int) -> bool:
-    """Whether the trigger is there and published."""
-    query = select(table.c.is_published).where(table.c.id == trigger_id)
-    return bool(connection.execute(query).scalar())
+def live(connection: Connection, trigger_id: int) -> TriggerRow | None:
+    """The trigger, if it is there and published."""
+    query = select(table).where(table.c.id == trigger_id, table.c.is_published)
+    row = connection.execute(query).mappings().first()
+    return _row(row) if row else None
 
 
 def set_trouble(connection: Connection, trigger_id: int, trouble: str | None) -> None:
@@ -178,10 +192,20 @@ def totals(connection: Connection, trigger_ids: Sequence[int]) -> dict[int, Tota
 
 
 def _row(row: RowMapping) -> TriggerRow:
-    trigger = Trigger.model_validate(
+    """Raises ConfigError when this program can't read it: a time zone is unknown on this machine, say."""
+    try:
+        trigger = _trigger(row)
+    except ConfigError as error:
+        raise ConfigError(
+            f"The trigger {row['name']!r} can't be read, so it does not fire. Add it anew. {error.message}"
+        ) from error
+    return TriggerRow(row["id"], trigger, row["created_at"], row["changed_at"], row["decided_until"], row["trouble"])
+
+
+def _trigger(row: RowMapping) -> Trigger:
+    return parse_trigger(
         {
             "name": row["name"], "flow_id": row["flow_id"], "settings": row["settings"], "group": row["group"],
             "inputs": row["inputs"], "is_published": row["is_published"],
         }
     )  # fmt: skip
-    return TriggerRow(row["id"], trigger, row["created_at"], row["changed_at"], row["decided_until"], row["trouble"])

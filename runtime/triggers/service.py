@@ -19,6 +19,7 @@ from .launching import Launcher, Start
 from .rounds import Rounds
 from .rows import Totals, TriggerRow
 from .starting import start_in
+from .telling import Told, tell_more, tell_trigger
 from .webhooks import Webhooks
 
 
@@ -91,6 +92,22 @@ class Triggers:
         """Its firings, the newest first."""
         return await self._store.read(lambda connection: events.newest(connection, row.id, limit))
 
+    async def tell_all(self, group: str | None = None) -> list[Told]:
+        """What the list of triggers shows: see telling.py."""
+        found, now = await self.all(group), self._clock.now()
+        totals = await self.totals(found)
+        return [tell_trigger(row, totals[row.id], now) for row in found]
+
+    async def tell(self, name: str) -> Told:
+        """What the page of one trigger shows.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        row = await self.get(name)
+        totals = await self.totals([row])
+        return tell_more(row, totals[row.id], await self.events(row), self._clock.now())
+
     async def publish(self, name: str) -> TriggerRow:
         """From now on it fires.
 
@@ -122,8 +139,8 @@ class Triggers:
         """
 
         def forget(connection: Connection) -> None:
-            row = rows.remove(connection, name)
-            self._workspace.secrets.remove(connection, webhooks.secret_name(row.id))
+            trigger_id = rows.remove(connection, name)
+            self._workspace.secrets.remove(connection, webhooks.secret_name(trigger_id))
 
         await self._store.write(forget)
         self.wake()

@@ -21,9 +21,10 @@ async def peer() -> AsyncIterator[Peer]:
 
 
 @pytest.fixture
-async def post(tmp_path: Path, peer: Peer) -> AsyncIterator[Office]:
-    """An outbox whose account `office` leads to the peer."""
-    with office(tmp_path) as one:
+async def post(request: pytest.FixtureRequest, tmp_path: Path, peer: Peer) -> AsyncIterator[Office]:
+    """An outbox whose account `office` leads to the peer. On SQLite, unless it is asked for elsewhere."""
+    is_shared = getattr(request, "param", "sqlite") == "postgresql"
+    with office(tmp_path, request.getfixturevalue("database_url") if is_shared else None) as one:
         await one.accounts.add(account(peer.port))
         yield one
 

@@ -1,4 +1,7 @@
-"""A process that delivers what a folder's outbox holds: `python -m tests.runtime.delivering FOLDER`."""
+"""A process that delivers what an outbox holds: `python -m tests.runtime.delivering FOLDER [DATABASE]`.
+
+Like a worker that its supervisor starts again, it joins anew when others have buried it.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,31 @@ from pathlib import Path
 
 import uvloop
 from postwerk.runtime.clock import WallClock
+from postwerk.runtime.members import Kind, Membership, MembershipLostError
 from postwerk.runtime.outbox.delivery import Delivery
 
-from .outgoing import office
+from .outgoing import Office, office
 
 
-async def main(folder: Path) -> None:
-    with office(folder) as post:
-        async with Delivery(post.store, post.blobs, post.accounts, WallClock()) as delivery:
-            print("delivering", flush=True)
-            await delivery.settle("r1")
+async def main(folder: Path, database: str | None = None) -> None:
+    with office(folder, database) as post:
+        while True:
+            try:
+                await deliver(post)
+            except MembershipLostError:
+                print("buried", flush=True)
+            else:
+                return
+
+
+async def deliver(post: Office) -> None:
+    async with (
+        Membership(post.store, Kind.WORKER) as member,
+        Delivery(post.store, post.blobs, post.accounts, WallClock(), member) as delivery,
+    ):
+        print("delivering", member.id, flush=True)
+        await delivery.settle("r1")
 
 
 if __name__ == "__main__":
-    uvloop.run(main(Path(sys.argv[1])))
+    uvloop.run(main(Path(sys.argv[1]), *sys.argv[2:]))

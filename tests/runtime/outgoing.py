@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from postwerk.engine import Source
 from postwerk.runtime.accounts import Account, Accounts, parse_account
 from postwerk.runtime.blobs import Blobs
@@ -21,6 +22,8 @@ from postwerk.runtime.store import Store
 from ..turned_clock import NOON, TurnedClock
 
 KEY = bytes(range(32))
+ON_BOTH = pytest.mark.parametrize("post", ["sqlite", "postgresql"], indirect=True)
+"""Marks tests of the outbox that run on both databases."""
 
 
 def account(port: int = 25, **fields: Any) -> Account:
@@ -94,8 +97,8 @@ class Office:
 
 
 @contextmanager
-def office(folder: Path) -> Iterator[Office]:
-    with Store(folder / "store.db") as store:
+def office(folder: Path, place: Path | str | None = None) -> Iterator[Office]:
+    with Store(place or folder / "store.db") as store:
         blobs = Blobs(folder / "blobs")
         yield Office(store, blobs)
         blobs.close()

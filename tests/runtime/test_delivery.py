@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from ..smtp_peers import DROP, FEATURES, SILENCE, Peer, listening
 from ..turned_clock import NOON
-from .outgoing import Office, account, content_of
+from .outgoing import ON_BOTH, Office, account, content_of
 
 S = MailState
 GARBAGE = b"\x00\xffHTTP/1.1 400 Bad Request\r\n"
@@ -48,6 +48,7 @@ async def in_trouble(delivery: Delivery) -> str:
     return delivery.troubles["office"].reason
 
 
+@ON_BOTH
 async def test_mails_arrive_as_they_were_built(post: Office, peer: Peer) -> None:
     await post.put(*post.several(20))
 
@@ -80,6 +81,7 @@ async def test_no_content_can_end_the_mail_early(post: Office, peer: Peer, conte
     assert [mail.content for mail in peer.mails] == [arrives]
 
 
+@ON_BOTH
 async def test_sessions_are_few_and_used_again(post: Office, peer: Peer) -> None:
     await post.accounts.add(account(peer.port, limits={"connections": 3, "mails_per_connection": 10}))
     await post.put(*post.several(60))
@@ -138,6 +140,7 @@ async def test_the_mark_of_a_sent_mail_does_not_wait_for_the_next_one(post: Offi
 # --- answers
 
 
+@ON_BOTH
 @PIPELINING
 @pytest.mark.parametrize("command", ["MAIL", "RCPT TO:<ann1@", "DATA", "."])
 async def test_a_refusal_fails_one_mail_with_the_servers_words(post: Office, peer: Peer, command, features) -> None:
@@ -155,6 +158,7 @@ async def test_a_refusal_fails_one_mail_with_the_servers_words(post: Office, pee
     assert peer.connections == 1
 
 
+@ON_BOTH
 @PIPELINING
 @pytest.mark.parametrize("command", ["MAIL", "RCPT TO:<ann1@", "DATA", "."])
 async def test_a_mail_put_off_is_tried_again_later(post: Office, peer: Peer, command, features) -> None:
@@ -177,6 +181,7 @@ async def test_a_mail_put_off_is_tried_again_later(post: Office, peer: Peer, com
     assert (await post.mails())[0].next_attempt_at is None
 
 
+@ON_BOTH
 async def test_waits_grow_until_patience_ends(post: Office, peer: Peer) -> None:
     peer.answer("RCPT", "451 4.3.0 not now")
     patience = {"first_wait": 60, "max_wait": 300, "give_up_after": 1000}
@@ -219,6 +224,7 @@ async def test_a_bad_recipient_hurts_no_other_one(post: Office, peer: Peer, feat
     assert str(mail.answers["ann@example.com"]) == "250 2.0.0 Ok: queued as 4711"
 
 
+@ON_BOTH
 async def test_a_recipient_put_off_gets_the_mail_later_and_the_others_only_once(post: Office, peer: Peer) -> None:
     peer.answer("RCPT TO:<late@", "450 4.2.1 greylisted", times=1)
     peer.answer("RCPT TO:<gone@", "550 5.1.1 no such user")
@@ -299,6 +305,7 @@ async def keep_turning(post: Office, by: timedelta) -> None:
         await asyncio.sleep(0.01)
 
 
+@ON_BOTH
 @pytest.mark.parametrize(
     ("command", "rude", "words"),
     [
@@ -324,6 +331,7 @@ async def test_a_mail_that_left_and_was_not_answered_is_in_doubt(post, peer, com
     assert peer.recipients == ["ann2@example.com"]
 
 
+@ON_BOTH
 async def test_a_mail_in_doubt_is_sent_again_where_the_account_wants_that(post: Office, peer: Peer) -> None:
     peer.answer(".", DROP, times=1)
     await post.accounts.add(account(peer.port, in_doubt="resend"))
@@ -404,6 +412,7 @@ async def test_a_long_reply_is_kept_in_part(post: Office, peer: Peer) -> None:
 # --- the account's troubles are no mail's fault
 
 
+@ON_BOTH
 @pytest.mark.parametrize(
     ("command", "answer", "reason"),
     [
@@ -645,6 +654,7 @@ async def test_plain_text_where_tls_was_expected_is_told(post: Office, peer: Pee
 # --- limits, stopping, other actors
 
 
+@ON_BOTH
 @pytest.mark.parametrize("limit", [{"per_minute": 7}, {"per_hour": 7}, {"per_day": 7}])
 async def test_no_stretch_of_time_holds_more_mails_than_the_account_may_send(post, peer, limit) -> None:
     await post.accounts.add(account(peer.port, limits={"connections": 3, **limit}))
@@ -674,6 +684,7 @@ async def quiet(post: Office, peer: Peer) -> None:
         await asyncio.sleep(0.05)
 
 
+@ON_BOTH
 async def test_a_limit_holds_across_a_restart(post: Office, peer: Peer) -> None:
     await post.accounts.add(account(peer.port, limits={"per_minute": 5}))
     await post.put(*post.several(8))
@@ -686,6 +697,7 @@ async def test_a_limit_holds_across_a_restart(post: Office, peer: Peer) -> None:
     assert len(peer.mails) == 5
 
 
+@ON_BOTH
 async def test_a_mail_cancelled_in_the_last_moment_does_not_leave(post: Office, peer: Peer) -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
     peer.before_answer = held_at("DATA", asked, go_on)
@@ -701,6 +713,7 @@ async def test_a_mail_cancelled_in_the_last_moment_does_not_leave(post: Office, 
     assert peer.recipients == ["ann2@example.com"]
 
 
+@ON_BOTH
 async def test_a_stop_lets_the_mail_at_hand_arrive_and_leaves_the_others_queued(post: Office, peer: Peer) -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
     peer.before_answer = held_at(".", asked, go_on)
@@ -733,6 +746,7 @@ async def test_an_error_in_the_block_stops_as_cleanly(post: Office, peer: Peer) 
     assert await post.states() == {"1": "sent"}
 
 
+@ON_BOTH
 async def test_a_cancelled_program_finishes_the_mail_at_hand(post: Office, peer: Peer) -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
     peer.before_answer = held_at(".", asked, go_on)
@@ -780,6 +794,7 @@ async def test_a_mail_that_another_program_queues_is_found(post: Office, peer: P
                 await asyncio.sleep(0.01)
 
 
+@ON_BOTH
 async def test_what_a_dead_program_left_on_its_way_is_settled_on_entering(post: Office, peer: Peer) -> None:
     await post.accounts.add(account(peer.port, name="bulk", in_doubt="resend"))
     await post.put(post.new(1), post.new(2, account="bulk"))
@@ -810,6 +825,7 @@ async def test_mails_too_large_to_be_read_ahead_are_read_in_their_turn(post, pee
     assert {mail.content for mail in peer.mails} == {content_of(number) for number in range(10)}
 
 
+@ON_BOTH
 async def test_more_mails_than_are_read_at_a_time_leave_once_each(post: Office, peer: Peer) -> None:
     await post.accounts.add(account(peer.port, limits={"connections": 8}))
     one = post.new(0)

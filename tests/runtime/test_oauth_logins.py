@@ -8,8 +8,10 @@ import imaplib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
@@ -21,11 +23,12 @@ from postwerk.runtime.outbox.probe import ProbeError, probe
 from postwerk.runtime.secrets import Secrets
 from postwerk.runtime.store import Store
 
+from ..acceptance.program import Program
 from ..dovecot import Dovecot, dovecot
 from ..smtp_peers import Peer
 from ..token_server import TokenServer, serving
 from ..turned_clock import NOON, TurnedClock
-from .outgoing import KEY, account
+from .outgoing import KEY, Office, account
 
 USER = "ann@example.com"
 
@@ -199,6 +202,55 @@ async def test_a_token_server_in_trouble_is_no_wrong_password(accounts, tokens, 
         await open_session(await accounts.get("office"), None)
 
     assert (caught.value.is_login, caught.value.diagnosis.fault) == (False, Fault.TOKEN_SERVER)
+
+
+async def test_mails_wait_in_the_outbox_until_somebody_signs_in(post: Office, tokens, peer, mail_server) -> None:
+    fields = account(mail_server.submission, user=USER, sender=USER, oauth=tokens.settings())
+    await post.accounts.add(fields)
+    await post.put(*post.several(3))
+
+    async with post.delivery() as delivery:
+        async with asyncio.timeout(10):
+            while not delivery.troubles:  # noqa: ASYNC110  the delivery sends no event
+                await asyncio.sleep(0.005)
+        told = delivery.troubles["office"].reason
+        assert set((await post.states()).values()) == {"queued"}
+
+        issued = tokens.issue()
+        office = await post.accounts.get("office")
+        await office.tokens.keep(Token(issued["access_token"], None, NOON, None))
+        post.clock.turn(timedelta(minutes=1))
+        await delivery.settle("r1")
+
+    assert told == "Nobody has signed in for account 'office'. Sign in: postwerk account sign-in office"
+    assert set((await post.states()).values()) == {"sent"}
+    assert len(peer.mails) == 3
+
+
+async def test_the_command_signs_in_with_a_browser(tokens, tmp_path) -> None:
+    tokens.client_secret = "client-geheim"
+    postwerk = Program(tmp_path / "workspace")
+    oauth = ("--client-id", "postwerk", "--token-url", f"{tokens.url}/token", "--scope", "mail",
+             "--authorize-url", f"{tokens.url}/authorize")  # fmt: skip
+
+    def signed_in() -> tuple[str, str]:
+        postwerk("init", postwerk.workspace)
+        server = ("--host", "mail.example.com", "--user", USER)
+        added = postwerk("account", "add", "office", *server, *oauth, secret="client-geheim")
+        with postwerk.started("account", "sign-in", "office", "--no-open-browser") as process:
+            assert process.stderr is not None
+            asked = process.stderr.readline()
+            with urlopen(process.stderr.readline().strip()) as page:
+                assert "You are signed in." in page.read().decode()
+            told, _ = process.communicate(timeout=60)
+        return f"{added.words}{asked}", told
+
+    before, after = await asyncio.to_thread(signed_in)
+
+    assert "Sign in: postwerk account sign-in office" in before
+    assert "Open this address in a browser on this machine, and sign in:" in before
+    assert after == "The account office is signed in. Try it: postwerk account test office\n"
+    assert tokens.grants == ["authorization_code"]
 
 
 # --- the words

@@ -1,4 +1,4 @@
-"""The outbox as runs and people use it."""
+"""The outbox as runs and people use it, on both databases."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from postwerk.engine import Refused, Source
 from postwerk.runtime.outbox import FINAL, MailState, outbox
 from postwerk.runtime.outbox.claims import recover
 from postwerk.runtime.outbox.states import BEGINNINGS, CANCELLABLE, MOVES, RELEASABLE, RESENDABLE
+from postwerk.runtime.store import outbox as table
+from sqlalchemy import update
 
 from ..turned_clock import NOON
 from .outgoing import Office, office
@@ -20,8 +22,8 @@ LATER = NOON + timedelta(minutes=5)
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Office]:
-    with office(tmp_path) as one:
+async def post(tmp_path: Path, place: Path | str) -> AsyncIterator[Office]:
+    with office(tmp_path, place) as one:
         yield one
 
 
@@ -230,7 +232,7 @@ async def in_every_state(post: Office) -> dict[MailState, int]:
 
     def place(connection: object) -> None:
         for mail in mails:
-            connection.exec_driver_sql("UPDATE outbox SET state = ? WHERE id = ?", (mail.key, mail.id))
+            connection.execute(update(table).where(table.c.id == mail.id).values(state=mail.key))
 
     await post.store.write(place)
     return {MailState(mail.key): mail.id for mail in mails}

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from postwerk.engine import ConfigError, Refused, Transient
 from postwerk.runtime.disk import DiskFullError
 from postwerk.runtime.store import outbox
+from postwerk.runtime.store.schema import triggers as table
+from postwerk.runtime.triggers.calendar import Calendar, firings
+from postwerk.runtime.triggers.events import Cause
 from postwerk.runtime.triggers.kinds import parse_trigger
-from postwerk.runtime.triggers.ticks import MOST
+from postwerk.runtime.triggers.ticks import MOST, due
 from postwerk.runtime.workspace import Workspace
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, update
 
 from ..turned_clock import NOON
 from .trigger_desk import INPUTS, MORNING, Desk, at
@@ -302,6 +308,73 @@ async def test_two_programs_on_one_store_fire_each_time_once(desk: Desk) -> None
 
     assert len(await desk.told()) == 7
     assert len(await desk.runs()) == 7
+
+
+@pytest.mark.parametrize(("missed", "ends"), [("skip", "refused"), ("once", "started"), ("all", "started")])
+async def test_what_a_killed_program_left_is_started_late_only_if_missed_firings_are(
+    desk: Desk, missed: str, ends: str
+) -> None:
+    await desk.add(settings={**MORNING, "missed": missed, "times": ["12:01"]})
+    await desk.turn(minutes=1)
+    desk.start = hanging = Hanging()
+    async with desk.running(desk.another()):
+        await hanging.entered.wait()
+    desk.start = None
+    await desk.turn(hours=8)
+
+    async with desk.running():
+        [event] = await desk.fired(1)
+
+    assert event.state == ends
+    assert len(await desk.runs()) == (ends == "started")
+
+
+class Hanging:
+    """A start in whose course the program ends."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+
+    async def __call__(self, flow_id: str, inputs: Mapping[str, str], run_id: str, trigger: str) -> None:
+        self.entered.set()
+        await asyncio.Event().wait()
+
+
+@settings(max_examples=200, deadline=None)
+@given(looks=st.lists(st.integers(1, 20_000), min_size=1, max_size=8), missed=st.sampled_from(["skip", "once", "all"]))
+def test_whenever_it_is_looked_at_each_time_is_decided_once_and_no_other(looks: list[int], missed: str) -> None:
+    calendar = Calendar.model_validate({"times": ["00:00", "02:30", "12:00"], "missed": missed})
+    now, decided = NOON, list[Cause]()
+    for minutes in looks:
+        decided += due(calendar, now, now + timedelta(minutes=minutes))
+        now += timedelta(minutes=minutes)
+
+    moments = list(firings(calendar, NOON, now))
+    assert sorted(one.due_at for one in decided if one.due_at) == moments
+    assert len({one.key for one in decided}) == len(moments)
+    in_time = [one for one in decided if one.state == "pending"]
+    assert missed != "all" or len(in_time) == len(moments)
+
+
+async def test_a_trigger_that_can_no_longer_be_read_holds_up_no_other(desk: Desk) -> None:
+    broken = (await desk.add("broken")).row
+    await desk.add()
+    changed = update(table).where(table.c.id == broken.id).values(settings={**MORNING, "timezone": "Mars/Olympus"})
+    await desk.workspace.store.write(lambda connection: connection.execute(changed))
+
+    async with desk.running():
+        await desk.turn(hours=20, seconds=1)
+        await desk.fired(1)
+
+    assert [row.name for row in await desk.triggers.all()] == ["morning"]
+    with pytest.raises(
+        ConfigError, match=r"'broken' can't be read, so it does not fire\. Add it anew\. .*Mars/Olympus"
+    ):
+        await desk.triggers.get("broken")
+    await desk.add("broken", {**MORNING, "times": ["09:00"]})
+    assert (await desk.triggers.get("broken")).id == broken.id
+    await desk.workspace.store.write(lambda connection: connection.execute(changed))
+    await desk.triggers.remove("broken")
 
 
 # What can go wrong at the start

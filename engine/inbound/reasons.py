@@ -1,0 +1,164 @@
+"""Why a mail did not arrive, and whether the address is dead.
+
+Words weigh most, for servers give one code for many things; then a telling status, weaker words, the reply. Where two
+rows of words match, the upper one wins: the order is part of the rules.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .codes import VAGUE, meaning
+from .notice import ADDRESS
+from .phrases import Phrases, matching
+from .server_words import PROVIDER_CODES, STRONG, WEAK
+from .verdict import Reason
+
+HARD = frozenset({Reason.USER_UNKNOWN, Reason.HOST_UNKNOWN, Reason.HAS_MOVED, Reason.NOT_ACCEPT})
+"""The address is dead: mail to it will never arrive."""
+_BY_REPLY = {
+    "421": Reason.BLOCKED, "452": Reason.SYSTEM_FULL, "500": Reason.SYNTAX, "501": Reason.SYNTAX,
+    "502": Reason.SYNTAX, "503": Reason.SYNTAX, "504": Reason.SYNTAX, "521": Reason.NOT_ACCEPT, "525": Reason.SUSPENDED,
+    "530": Reason.SECURITY, "535": Reason.SECURITY, "552": Reason.MAILBOX_FULL, "556": Reason.NOT_ACCEPT,
+}  # fmt: skip
+"""The reasons of replies that come without words and status (RFC 5321, 4.2.3; RFC 7504)."""
+_RCPT = re.compile(
+    r"rcpt|does not like recipient|recipient address rejected|action not taken: mailbox unavailable|\(state 1[34]\)"
+    r"|[45]\d\d[ -](?:#?[45]\.\d\.\d+ )?<[^<>]{1,320}>(?::|\.\.\.)",
+    re.IGNORECASE,
+)
+_GREETING = re.compile(r"after (?:ehlo|helo|initial connection)|in reply to (?:ehlo|helo)", re.IGNORECASE)
+_MAIL = re.compile(r"mail from|sender was rejected|in reply to mail|after mail", re.IGNORECASE)
+_DATA = re.compile(
+    r"(?:reply to|after) (?:end of )?data|>>> ?(?:data|\.)|final data|after i sent the message", re.IGNORECASE
+)
+_SAID = re.compile(r"(?<![\w.\-/:=@\[+])[45]\d\d[ -](?!bytes)")
+"""Where the reply of the server begins."""
+_AGAIN = re.compile(r"(?<=[\w,.)])\s+[45]\d\d[- ](?:#?[45]\.\d{1,2}\.\d{1,3}\s)?")
+"""Codes that stand before each further line of a reply."""
+_OVER = {
+    Reason.TOO_BIG: (Reason.EXCEEDS_LIMIT,),
+    Reason.SPAM: (Reason.USER_UNKNOWN,),
+    Reason.CONTENT: (Reason.USER_UNKNOWN,),
+    Reason.MAILBOX_FULL: (Reason.SYSTEM_FULL,),
+    Reason.USER_UNKNOWN: (Reason.MAILBOX_FULL, Reason.SUSPENDED, Reason.REJECTED, Reason.HAS_MOVED, Reason.HOST_UNKNOWN,
+                          Reason.FILTERED, Reason.NETWORK, Reason.TOO_BIG, Reason.EXCEEDS_LIMIT, Reason.AUTH_FAILURE,
+                          Reason.REQUIRE_PTR),
+    Reason.HOST_UNKNOWN: (Reason.REJECTED, Reason.USER_UNKNOWN),
+    Reason.FILTERED: (Reason.MAILBOX_FULL, Reason.SUSPENDED),
+}  # fmt: skip
+"""Words, and the telling codes that weigh more than they do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A reason, the pattern or code that says so, and whether the address is dead (None: unsure)."""
+
+    reason: Reason
+    why: str
+    is_hard: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a server said of one recipient. The context is the rest of the notice: it tells at which command."""
+
+    diagnostic: str = ""
+    status: str = ""
+    reply: str = ""
+    action: str = "failed"
+    context: str = ""
+
+    @property
+    def is_temporary(self) -> bool:
+        return (self.status or self.reply).startswith("4")
+
+    def at(self, command: re.Pattern[str]) -> bool:
+        return bool(command.search(self.diagnostic) or command.search(self.context))
+
+
+def judge(said: Said) -> Judgement:
+    """Why the recipient was not reached."""
+    reason, rule, is_sure = _reason(said)
+    why = matching(rule, said.diagnostic) or rule
+    if not is_sure or reason is Reason.ON_HOLD:
+        return Judgement(reason, why, None)
+    if reason is Reason.NOT_ACCEPT:
+        return Judgement(reason, why, not said.is_temporary)
+    return Judgement(reason, why, reason in HARD)
+
+
+def _reason(said: Said) -> tuple[Reason, str, bool]:
+    core = _core(said.diagnostic)
+    if core and (code := _provider_codes().first(core)):
+        return (*code, True)
+    coded = meaning(said.status)
+    is_telling = coded is not None and said.status.partition(".")[2] not in VAGUE
+    worded = _worded(core, said) if core else None
+    if worded and not (is_telling and coded in _OVER.get(worded[0], ()) and not _is_refused_at_rcpt(worded[0], said)):
+        return worded
+    if coded and is_telling:
+        return coded, f"status {said.status}", True
+    if core and (weak := _weak().first(core)):
+        is_for_sender = weak[0] is Reason.BLOCKED and said.at(_MAIL) and not said.at(_RCPT)
+        return Reason.REJECTED if is_for_sender else weak[0], weak[1], weak[0] is not Reason.USER_UNKNOWN
+    if coded:
+        return coded, f"status {said.status}", True
+    if found := _BY_REPLY.get(said.reply):
+        return found, f"reply {said.reply}", True
+    if said.at(_GREETING):
+        return Reason.BLOCKED, "refused at the greeting", True
+    if said.action == "delayed":
+        return Reason.EXPIRED, "action delayed", True
+    return Reason.ON_HOLD, "nothing that was said", False
+
+
+def _is_refused_at_rcpt(reason: Reason, said: Said) -> bool:
+    return reason is Reason.USER_UNKNOWN and said.at(_RCPT)
+
+
+def _worded(core: str, said: Said) -> tuple[Reason, str, bool] | None:
+    found = _strong().first(core)
+    if not found:
+        return None
+    reason, why = found
+    if reason is Reason.HOST_UNKNOWN and said.is_temporary:  # the name server, not the name
+        return Reason.NETWORK, why, True
+    if reason is Reason.USER_UNKNOWN:
+        return _unknown_at(said, why)
+    return reason, why, True
+
+
+def _unknown_at(said: Said, why: str) -> tuple[Reason, str, bool]:
+    """Who is unknown depends on the command: the sender at MAIL, the recipient at RCPT, nobody surely after DATA."""
+    if _RCPT.search(said.diagnostic):
+        return Reason.USER_UNKNOWN, why, True
+    if _MAIL.search(said.diagnostic):
+        return Reason.REJECTED, why, True
+    if said.status[1:4] == ".1." or said.at(_RCPT):
+        return Reason.USER_UNKNOWN, why, True
+    return Reason.FILTERED if said.reply or said.at(_DATA) else Reason.USER_UNKNOWN, why, False
+
+
+def _core(diagnostic: str) -> str:
+    """What the server said, without whom and where it said it: names of hosts and people hold words, too."""
+    found = _SAID.search(diagnostic)
+    text = _AGAIN.sub(" ", diagnostic[found.start() :] if found else diagnostic)
+    return ADDRESS.sub("x@x", text)
+
+
+@lru_cache(maxsize=1)
+def _strong() -> Phrases[Reason]:
+    return Phrases(STRONG)
+
+
+@lru_cache(maxsize=1)
+def _weak() -> Phrases[Reason]:
+    return Phrases(WEAK)
+
+
+@lru_cache(maxsize=1)
+def _provider_codes() -> Phrases[Reason]:
+    return Phrases(PROVIDER_CODES)

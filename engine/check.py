@@ -12,7 +12,7 @@ from .binding import BadParameters, make_node
 from .columns import ColumnCheck
 from .context import Resources, RunInfo
 from .errors import ConfigError, PostwerkError
-from .expressions import Templates, is_expression, uses
+from .expressions import Templates, is_expression, templates_of, uses
 from .flow import Flow
 from .graph import Graph, NodeClasses, build_graph
 from .node import Node
@@ -65,7 +65,7 @@ class _Making:
 def _templates(flow: Flow) -> Templates:
     """In the flow's locale; in ours when that is wrong, which is told elsewhere."""
     settings = flow.settings
-    return Templates() if any(_bad_settings(flow)) else Templates(settings.locale, settings.timezone)
+    return Templates() if any(_bad_settings(flow)) else templates_of(settings.locale, settings.timezone)
 
 
 def _excused(flow: Flow, given: Mapping[str, Scalar], unknown: list[Problem]) -> set[tuple[str, str]]:

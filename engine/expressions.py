@@ -31,6 +31,9 @@ from .values import Record, Scalar
 
 T = TypeVar("T")
 
+MOST_COMPILED = 2000
+"""Templates and expressions that are kept compiled."""
+
 
 class Facet(Enum):
     """What is built from a field, for the sensitivity check. A field without one builds content."""
@@ -154,6 +157,7 @@ class Templates:
         environment = self._html if html else self._text
         with _Parsing(source):
             evaluator = _Rendering(environment.from_string(source))
+        _make_room(self._compiled)
         self._compiled[source, html] = evaluator
         return evaluator
 
@@ -168,6 +172,7 @@ class Templates:
         else:
             with _Parsing(source):
                 evaluator = _Valuing(self._text.from_string(_assigning(expression)))
+        _make_room(self._evaluators)
         self._evaluators[source] = evaluator
         return evaluator
 
@@ -180,6 +185,17 @@ class Templates:
         if len(body) == 1 and isinstance(body[0], nodes.Output) and len(body[0].nodes) == 1:
             return body[0].nodes[0]
         return None
+
+
+@lru_cache(maxsize=8)
+def templates_of(locale: str, timezone: str) -> Templates:
+    """The templates that all flows of a locale and time zone share: what one has compiled, the next one finds."""
+    return Templates(locale, timezone)
+
+
+def _make_room(compiled: dict[Any, Evaluator]) -> None:
+    if len(compiled) >= MOST_COMPILED:
+        compiled.clear()
 
 
 def _assigning(expression: nodes.Expr) -> nodes.Template:

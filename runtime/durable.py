@@ -111,7 +111,7 @@ class Durable:
     def _config(self) -> DBOSConfig:
         config: DBOSConfig = {
             "name": "postwerk", "application_version": VERSION, "executor_id": self._member, "log_level": "WARNING",
-            "serializer": DBOSPortableJSONSerializer(), "notification_listener_polling_interval_sec": 0.05,
+            "serializer": DBOSPortableJSONSerializer(), "notification_listener_polling_interval_sec": 0.2,
             "system_database_url": self._database.render_as_string(hide_password=False),
         }  # fmt: skip
         if self._database.get_backend_name() == "sqlite":

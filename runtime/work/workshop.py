@@ -13,8 +13,9 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, cast
 
-from ...engine import Item, Node, PostwerkError, Refused, Templates, Transient
+from ...engine import Item, Node, PostwerkError, Refused, Transient
 from ...engine.binding import Binder, expressions_of, guilty_column, make_node
+from ...engine.expressions import templates_of
 from ...engine.flow import Flow, Retry, load_flow
 from ...engine.graph import Graph, build_graph
 from ...engine.passage import Call, Given, Passage, Seed, Trail
@@ -49,7 +50,7 @@ class Workshop:
         self.plan: Plan = make_plan(self.graph)
         self.blobs = Blobs(setup.blobs)
         settings = self.flow.settings
-        self.templates = Templates(settings.locale, settings.timezone)
+        self.templates = templates_of(settings.locale, settings.timezone)
         self.context = RunContext(
             Shelf(setup.folders, dict(setup.files), Recent()), setup.keyring, settings.locale, settings.timezone,
             setup.run, setup.inputs, Tray(setup.output), self.templates,

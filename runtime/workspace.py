@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from ..engine import ConfigError, suggestion
 from ..engine.flow import Flow, load_flow
 from .accounts import Accounts
-from .blobs import Blobs
+from .blobs import Blobs, Bucket
 from .context import Keyring
 from .disk import full_disk_told
 from .identities import Certificates, Identities
@@ -26,12 +26,14 @@ FOLDERS = ("blobs", "files", "flows", "output")
 DATABASE = "postwerk.db"
 DATABASE_URL = "POSTWERK_DATABASE_URL"
 """The variable that names another database."""
+BLOBS_URL = "POSTWERK_BLOBS"
+"""The variable that names a bucket: s3://bucket/prefix."""
 FLOW_FILE = "flow.json"
 """A flow's own name in a folder that also holds its templates and forms."""
 
 
 class Workspace:
-    """An open workspace. Several programs may look at one; only one at a time may run flows in it."""
+    """An open workspace. Several programs may look at one. On SQLite only one at a time may run flows in it."""
 
     def __init__(self, folder: Path) -> None:
         """Raises ConfigError when the folder is no workspace."""
@@ -61,7 +63,7 @@ class Workspace:
 
     def _open(self) -> None:
         self.store = Store(self._database)
-        self.blobs = Blobs(self.folder / "blobs")
+        self.blobs = Blobs(self._blobs)
         self.secrets = Secrets(load_key(self.folder, os.environ))
         self.accounts = Accounts(self.store, self.secrets)
         self.identities = Identities(self.store, self.secrets)
@@ -70,6 +72,11 @@ class Workspace:
     @property
     def _database(self) -> Path | str:
         return os.environ.get(DATABASE_URL) or self.folder / DATABASE
+
+    @property
+    def _blobs(self) -> Path | Bucket:
+        folder, url = self.folder / "blobs", os.environ.get(BLOBS_URL)
+        return Bucket.from_environment(url, folder, os.environ) if url else folder
 
     def close(self) -> None:
         self.blobs.close()
@@ -85,11 +92,15 @@ class Workspace:
 
     @contextmanager
     def alone(self, purpose: str) -> Iterator[None]:
-        """Holds the workspace for running flows.
+        """Holds the workspace for running flows. On PostgreSQL several programs may run flows; the members share them.
 
         Raises:
             ConfigError: another program holds it; says which.
         """
+        if self.store.is_shared:
+            self.blobs.sweep()
+            yield
+            return
         lock, note = FileLock(self.folder / "lock"), self.folder / "lock.json"
         try:
             lock.acquire(timeout=0)

@@ -6,15 +6,16 @@ import asyncio
 import ssl
 from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import TypeVar, cast
 
 from sqlalchemy import Connection
 
 from ...engine import ConfigError
 from ..accounts import Account, Accounts, Patience
-from ..blobs import BlobDamagedError, Blobs
+from ..blobs import BlobDamagedError, Blobs, BucketUnreachableError
 from ..clock import Clock
 from ..disk import DiskFullError
 from ..members import Membership
@@ -28,6 +29,9 @@ from .leases import LeaseLostError
 from .marks import BudgetSpentError, Marks
 from .pace import FIRST_LOGIN_WAIT, Pace
 from .states import MailState
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 BATCH = 200
 """Mails read from the store at a time."""
@@ -59,6 +63,11 @@ class Office:
     member: Membership
     changed: Callable[[], None]
     """Called when mails have reached a new state."""
+    readers: Executor
+    """Threads that read mails: neither the database nor the steps of flows wait for them."""
+
+    async def beside(self, work: Callable[[A], T], argument: A) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.readers, work, argument)
 
 
 class Courier:
@@ -130,17 +139,17 @@ class Courier:
         self._settled.clear()
         number = BATCH + len(self._held)
         try:
-            parcels, due = await self._office.store.read(lambda connection: self._read(connection, number))
+            found, due = await self._office.store.read(lambda connection: self._read(connection, number))
         except StoreUnreachableError as error:
             self._has_more = True
             self.pace.pause(error.message)
             return
         self._note_due(due)
         gone = self._held | self._settled  # what was settled while we read may still look queued
-        fresh = [parcel for parcel in parcels if parcel.claim.id not in gone]
-        self._has_more = self._has_more or len(parcels) == number
-        self._waiting.extend(fresh)
-        self._held.update(parcel.claim.id for parcel in fresh)
+        fresh = [claim for claim in found if claim.id not in gone]
+        self._has_more = self._has_more or len(found) == number
+        self._waiting.extend(await self._office.beside(self._parcels, fresh) if fresh else ())
+        self._held.update(claim.id for claim in fresh)
 
     def _note_due(self, moment: datetime | None) -> None:
         """A deferred mail is tried again then."""
@@ -154,19 +163,21 @@ class Courier:
         except (DiskFullError, StoreUnreachableError, OutcomeUnknownError) as error:
             self.pace.pause(error.message)
 
-    def _read(self, connection: Connection, number: int) -> tuple[list[Parcel], datetime | None]:
+    def _read(self, connection: Connection, number: int) -> tuple[list[Claim], datetime | None]:
+        return claims(connection, self.name, number), next_due(connection, self.name)
+
+    def _parcels(self, fresh: list[Claim]) -> list[Parcel]:
         room = READ_AHEAD_BYTES
         parcels = []
-        for claim in claims(connection, self.name, number):
+        for claim in fresh:
             room -= claim.blob.size
-            is_new = claim.id not in self._held
-            parcels.append(Parcel(claim, self._content(claim) if room >= 0 and is_new else None))
-        return parcels, next_due(connection, self.name)
+            parcels.append(Parcel(claim, self._content(claim) if room >= 0 else None))
+        return parcels
 
     def _content(self, claim: Claim) -> bytes | None:
         try:
             return self._office.blobs.read(claim.blob)
-        except BlobDamagedError:
+        except (BlobDamagedError, BucketUnreachableError):
             return None  # told when its turn comes
 
     def _wanted_sessions(self) -> int:
@@ -287,7 +298,7 @@ class Courier:
             self._lose(parcel, error.reason)
         except BudgetSpentError:
             self._waiting.appendleft(parcel)
-        except (DiskFullError, StoreUnreachableError) as error:
+        except (DiskFullError, StoreUnreachableError, BucketUnreachableError) as error:
             self.pace.pause(error.message)
             self._waiting.appendleft(parcel)
             self._office.changed()
@@ -302,7 +313,7 @@ class Courier:
     async def _attempt(self, session: Session, parcel: Parcel) -> End:
         content = parcel.content
         if content is None:
-            content = await asyncio.to_thread(self._office.blobs.read, parcel.claim.blob)
+            content = await self._office.beside(self._office.blobs.read, parcel.claim.blob)
         office = self._office
         return await attempt(session, parcel.claim, content, office.marks, office.member, office.clock)
 

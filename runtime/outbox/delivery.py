@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, suppress
 from datetime import timedelta
 from types import TracebackType
@@ -31,6 +32,8 @@ POLL_SECONDS = 5
 """How often mails are looked for that another program has queued or cancelled; on SQLite no bell tells of them."""
 GRACE_SECONDS = 10
 """How long a stop waits for the server's answer to mails that are on their way."""
+READERS = 2
+"""Threads that read the bytes of mails."""
 COUNT_SECONDS = 0.1
 SHARED_COUNT_SECONDS = 1
 """Where other members deliver too, nobody tells what they have sent."""
@@ -62,7 +65,10 @@ class Delivery:
         self._own_member = Membership(store, Kind.RUN) if member is None else None
         self._member = member or self._own_member or Membership(store, Kind.RUN)
         self._marks = Marks(store, self._clock, self._member)
-        self._office = Office(store, blobs, accounts, self._marks, self._clock, self._member, self._tell_change)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="mail-reader")
+        self._office = Office(
+            store, blobs, accounts, self._marks, self._clock, self._member, self._tell_change, self._readers
+        )
         self._couriers: dict[str, Courier] = {}
         self._changed = asyncio.Event()
         self._to_attend = asyncio.Event()
@@ -133,6 +139,7 @@ class Delivery:
         try:
             await self._end(kind, error, trace)
         finally:
+            self._readers.shutdown()
             await self._membership.__aexit__(kind, error, trace)
 
     async def _end(

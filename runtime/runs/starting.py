@@ -105,7 +105,7 @@ async def setup_of(workspace: Workspace, run: rows.Run) -> Setup:
         folders=workspace.shelf_folders(folder),
         files={name: workspace.blobs.read(ref) for name, ref in run.files.items()},
         output=workspace.folder / "output" / run.id,
-        blobs=workspace.blobs.folder,
+        blobs=workspace.blobs.place,
         keyring=await workspace.keyring(),
     )
 

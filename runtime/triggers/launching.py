@@ -33,7 +33,7 @@ GIVE_UP_AFTER = timedelta(hours=1)
 
 
 class Start(Protocol):
-    """Starts a run of a flow under an id, and does nothing when a run of this id is there already.
+    """Sees to it that a run of the flow is there under this id, once, and that it is done. It may be called again.
 
     Raises:
         ConfigError, Refused: the flow can't be started so.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -47,16 +48,19 @@ class Rounds:
         self._changed = asyncio.Event()
         self._watched: dict[int, _Watched] = {}
 
-    def wake(self) -> None:
-        """Goes round at once."""
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
             group.create_task(self._again(lambda: self._fire_calendars(group)))
             group.create_task(self._again(lambda: self._look_at_folders(group)))
             group.create_task(self._again(self._repair))
+
+    async def _listen(self) -> None:
+        """Goes round at once when a trigger was changed, on PostgreSQL by whichever program."""
+        async with aclosing(self._workspace.store.rings(rows.BELL)) as rings:
+            async for _ in rings:
+                changed, self._changed = self._changed, asyncio.Event()
+                changed.set()
 
     async def _again(self, work: Callable[[], Awaitable[datetime]]) -> None:
         """Does the work whenever the moment has come that it named, or a trigger was changed."""

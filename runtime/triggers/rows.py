@@ -11,10 +11,13 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 
 from ...engine import ConfigError, suggestion
 from ..outbox.states import MailState
-from ..store import outbox, runs
+from ..store import outbox, ring, runs
 from ..store.schema import firings
 from ..store.schema import triggers as table
 from .kinds import Trigger, parse_trigger
+
+BELL = "triggers"
+"""Rung when a trigger was changed."""
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ def put(connection: Connection, trigger: Trigger, now: datetime, token: str | No
         _is_same_kind(known.kind, trigger)
         changed = _columns(trigger, now) | ({"token": token} if token else {})
         connection.execute(update(table).where(table.c.id == known.id).values(changed))
+    ring(connection, BELL)
     return get(connection, trigger.name)
 
 
@@ -135,6 +139,7 @@ def publish(connection: Connection, name: str, now: datetime, *, is_published: b
     if known.trigger.is_published is not is_published:
         changed = {"is_published": is_published, "changed_at": now, "decided_until": now, "trouble": None}
         connection.execute(update(table).where(table.c.id == known.id).values(changed))
+        ring(connection, BELL)
     return get(connection, name)
 
 
@@ -148,6 +153,7 @@ def remove(connection: Connection, name: str) -> int:
     if found is None:
         raise _unknown(connection, name)
     connection.execute(delete(table).where(table.c.id == found))
+    ring(connection, BELL)
     return found
 
 

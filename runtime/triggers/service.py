@@ -60,7 +60,6 @@ class Triggers:
             return row, self._keep_secret(connection, row, secret)
 
         row, made = await self._store.write(write)
-        self.wake()
         return Kept(row, token, made)
 
     def _keep_secret(self, connection: Connection, row: TriggerRow, secret: str | None) -> str | None:
@@ -127,9 +126,9 @@ class Triggers:
 
     async def _set_published(self, name: str, *, is_published: bool) -> TriggerRow:
         now = self._clock.now()
-        row = await self._store.write(lambda connection: rows.publish(connection, name, now, is_published=is_published))
-        self.wake()
-        return row
+        return await self._store.write(
+            lambda connection: rows.publish(connection, name, now, is_published=is_published)
+        )
 
     async def remove(self, name: str) -> None:
         """Forgets a trigger and its secret; its firings and runs stay.
@@ -143,7 +142,6 @@ class Triggers:
             self._workspace.secrets.remove(connection, webhooks.secret_name(trigger_id))
 
         await self._store.write(forget)
-        self.wake()
 
     async def fire(self, name: str, inputs: Mapping[str, str] | None = None, key: str | None = None) -> Event:
         """Lets a trigger fire now, by hand. The same `key` (a button pressed twice) fires once.
@@ -161,10 +159,6 @@ class Triggers:
         ):
             raise ConfigError(f"The trigger {name!r} does not ask for an input {unasked[0]!r}.", field=unasked[0])
         return await self._launcher.fire(row, Cause(key=f"hand:{key or secrets.token_hex(16)}", inputs=given))
-
-    def wake(self) -> None:
-        """Looks at the triggers at once: one was changed."""
-        self._rounds.wake()
 
     async def run(self) -> None:
         """Fires what is due, looks at folders, and takes up what was left, until it is cancelled.

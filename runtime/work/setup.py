@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...engine import RunInfo, Scalar
+from ..blobs import Bucket
 from ..context import Keyring
 
 
@@ -21,5 +22,5 @@ class Setup:
     files: Mapping[str, bytes]
     """Small files as they were when the flow was checked."""
     output: Path
-    blobs: Path
+    blobs: Path | Bucket
     keyring: Keyring

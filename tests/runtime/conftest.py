@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from ..buckets import s3
 from ..postgres import database_url, place, postgres
 from ..smtp_peers import Peer, listening
 from .house import House, furnished
 from .outgoing import Office, account, office
 from .trial import distribution, installed
 
-__all__ = ["database_url", "place", "postgres"]
+__all__ = ["database_url", "place", "postgres", "s3"]
 
 
 @pytest.fixture
@@ -36,8 +37,12 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, peer: Peer, trial: Path) -> AsyncIterator[House]:
-    """A firm that has the trial nodes."""
+async def house(
+    request: pytest.FixtureRequest, tmp_path: Path, peer: Peer, trial: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[House]:
+    """A firm that has the trial nodes. On SQLite, unless it is asked for elsewhere."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        monkeypatch.setenv("POSTWERK_DATABASE_URL", request.getfixturevalue("database_url"))
     with installed(trial):
         made = await furnished(tmp_path, peer)
         with made.workspace:

@@ -1,4 +1,4 @@
-"""A process that wants a token: `python -m tests.runtime.fetching_token FOLDER` waits for a line, then prints it."""
+"""A process that wants a token: `python -m tests.runtime.fetching_token STORE` waits for a line, then prints it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from postwerk.runtime.store import Store
 from .outgoing import KEY
 
 
-async def main(folder: Path) -> None:
-    with Store(folder / "store.db") as store:
+async def main(place: str) -> None:
+    with Store(place if "://" in place else Path(place)) as store:
         account = await Accounts(store, Secrets(KEY)).get("office")
         print("ready", flush=True)
         sys.stdin.readline()
@@ -22,4 +22,4 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(sys.argv[1]))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
 from postwerk.engine import ConfigError, Identity, Mailbox
 from postwerk.runtime.accounts import Accounts, InDoubt, Patience, Security
 from postwerk.runtime.accounts.making import made_account
 from postwerk.runtime.accounts.presets import preset_for, presets
 from postwerk.runtime.identities import Certificates, Identities
+from postwerk.runtime.migrations.upgrading import configuration
 from postwerk.runtime.oauth import providers
 from postwerk.runtime.secrets import Secrets
 from postwerk.runtime.store import Store
 from pydantic import SecretBytes
+from sqlalchemy import create_engine, text
 
 from .house import MAILING, House
 from .outgoing import KEY, account, on_disk
@@ -200,16 +204,39 @@ async def test_certificates_are_kept_by_address_each_once(store: Store) -> None:
     assert set(await certificates.all()) == {"ben@example.com"}
 
 
-async def test_the_first_account_is_the_default_until_another_is_made_it(accounts: Accounts) -> None:
-    await accounts.add(account(name="sales"))
-    await accounts.add(account(name="office"))
-    assert await accounts.default() == "sales"
+async def test_the_first_account_is_the_default_until_another_is_made_it(place: Path | str) -> None:
+    with Store(place) as store:
+        accounts = Accounts(store, Secrets(KEY))
+        await accounts.add(account(name="sales"))
+        await accounts.add(account(name="office"))
+        assert await accounts.default() == "sales"
 
-    await accounts.make_default("office")
-    await accounts.add(account(name="office", port=2525))
+        await accounts.make_default("office")
+        await accounts.add(account(name="office", port=2525))
 
-    assert await accounts.default() == "office"
-    assert (await accounts.get("")).port == 2525
+        assert await accounts.default() == "office"
+        assert (await accounts.get("")).port == 2525
+
+
+@pytest.mark.parametrize(("names", "default"), [(["office"], "office"), (["office", "sales"], None)])
+async def test_an_account_of_an_older_program_is_the_default_if_it_is_the_only_one(tmp_path, names, default) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0003")
+        for name in names:
+            settings = account(name=name).model_dump(
+                mode="json", include={"name", "host", "port", "security", "sender"}
+            )
+            insert = text("INSERT INTO accounts (name, settings) VALUES (:name, :settings)")
+            connection.execute(insert, {"name": name, "settings": json.dumps(settings)})
+    engine.dispose()
+
+    with Store(tmp_path / "store.db") as store:
+        accounts = Accounts(store, Secrets(KEY))
+
+        assert await accounts.default() == default
+        assert [one.name for one in await accounts.all()] == names
+        assert (await accounts.get("office")).sendmail is None
 
 
 async def test_without_a_default_an_empty_name_is_refused(accounts: Accounts) -> None:

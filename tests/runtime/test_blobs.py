@@ -1,4 +1,4 @@
-"""Blobs: kept by what they are, many to a file."""
+"""Blobs: kept by what they are, many to a file; in a folder or in a bucket."""
 
 from __future__ import annotations
 
@@ -13,12 +13,24 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from postwerk.runtime import blobs as module
 from postwerk.runtime.blobs import BlobDamagedError, BlobRef, Blobs
+from postwerk.runtime.blobs.blobs import OPEN_PACKS
+
+from ..buckets import S3
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+    """In a folder, and in a bucket."""
+    if request.param == "folder":
+        return Blobs(tmp_path / "blobs")
+    server: S3 = request.getfixturevalue("s3")
+    return Blobs(server.bucket(tmp_path / "blobs"))
 
 
 @pytest.fixture
 def blobs(tmp_path: Path) -> Blobs:
+    """In a folder."""
     return Blobs(tmp_path / "blobs")
 
 
@@ -29,12 +41,12 @@ def packed(blobs: Blobs, *contents: bytes) -> list[BlobRef]:
     return refs
 
 
-def test_blobs_come_back_as_they_were(blobs: Blobs) -> None:
+def test_blobs_come_back_as_they_were(anywhere: Blobs) -> None:
     contents = [os.urandom(size) for size in (0, 1, 70_000, 2_000_000)]
 
-    refs = packed(blobs, *contents)
+    refs = packed(anywhere, *contents)
 
-    assert [blobs.read(ref) for ref in refs] == contents
+    assert [anywhere.read(ref) for ref in refs] == contents
     assert [ref.digest for ref in refs] == [hashlib.sha256(content).hexdigest() for content in contents]
 
 
@@ -45,28 +57,28 @@ def test_two_hundred_blobs_make_one_file(blobs: Blobs) -> None:
     assert {ref.pack for ref in refs} == {file.stem}
 
 
-def test_the_same_content_is_kept_once_in_a_pack(blobs: Blobs) -> None:
-    refs = packed(blobs, b"logo", b"mail", b"logo")
+def test_the_same_content_is_kept_once_in_a_pack(anywhere: Blobs) -> None:
+    refs = packed(anywhere, b"logo", b"mail", b"logo")
 
     assert refs[0] == refs[2]
-    assert sum(file.stat().st_size for file in blobs.folder.rglob("*.pack")) == 8
+    assert sum(file.stat().st_size for file in anywhere.folder.rglob("*.pack")) == 8
 
 
-def test_a_reference_travels_between_processes_and_through_a_row(blobs: Blobs) -> None:
-    ref = blobs.put(b"mail")
+def test_a_reference_travels_between_processes_and_through_a_row(anywhere: Blobs) -> None:
+    ref = anywhere.put(b"mail")
 
     assert pickle.loads(pickle.dumps(ref)) == ref
     assert BlobRef.from_columns(ref.columns("input_"), "input_") == ref
     assert BlobRef.from_columns(dict.fromkeys(ref.columns()), "") is None
 
 
-def test_what_is_not_closed_leaves_nothing(blobs: Blobs) -> None:
-    with blobs.pack() as pack:
+def test_what_is_not_closed_leaves_nothing(anywhere: Blobs) -> None:
+    with anywhere.pack() as pack:
         pack.add(b"half")
-    with blobs.pack() as pack:
+    with anywhere.pack() as pack:
         pack.close()
 
-    assert [path for path in blobs.folder.rglob("*") if path.is_file()] == []
+    assert [path for path in anywhere.folder.rglob("*") if path.is_file()] == []
 
 
 def test_changed_bytes_are_noticed(blobs: Blobs) -> None:
@@ -87,15 +99,15 @@ def test_a_missing_pack_is_named(blobs: Blobs) -> None:
         blobs.read(ref)
 
 
-def test_many_threads_read_more_packs_than_stay_open(blobs: Blobs) -> None:
-    refs = [blobs.put(b"mail %d" % one) for one in range(module.OPEN_PACKS * 2)]
+def test_many_threads_read_more_packs_than_stay_open(anywhere: Blobs) -> None:
+    refs = [anywhere.put(b"mail %d" % one) for one in range(OPEN_PACKS * 2)]
 
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(blobs.read, refs * 5))
+        found = list(threads.map(anywhere.read, refs * 5))
 
     assert found == [b"mail %d" % one for one in range(len(refs))] * 5
-    assert len(blobs._packs) == module.OPEN_PACKS
-    blobs.close()
+    assert len(anywhere._packs) == OPEN_PACKS
+    anywhere.close()
 
 
 WRITER = textwrap.dedent("""

@@ -122,12 +122,13 @@ async def test_many_connections_share_one_renewal(accounts, tokens, clock) -> No
     assert tokens.grants == ["refresh_token"]
 
 
-def test_several_processes_share_one_renewal(tmp_path, store, tokens) -> None:
+def test_several_processes_share_one_renewal(place, tokens) -> None:
     """With refresh tokens that count once: a second renewal would be refused, and lock the account out."""
     tokens.is_rotating = True
-    asyncio.run(signed_in(Accounts(store, Secrets(KEY)), tokens))  # at a noon long past
+    with Store(place) as store:
+        asyncio.run(signed_in(Accounts(store, Secrets(KEY)), tokens))  # at a noon long past
     tokens.may_answer.clear()
-    command = [sys.executable, "-m", "tests.runtime.fetching_token", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.runtime.fetching_token", str(place)]
     root = Path(__file__).parent.parent.parent
     started = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) for _ in range(3)
@@ -169,17 +170,18 @@ async def test_while_one_renews_others_use_the_old_token(accounts, store, tokens
     assert tokens.grants == ["refresh_token"]
 
 
-async def test_a_renewal_whose_process_died_is_taken_over(accounts, store, tokens, clock) -> None:
-    office = await signed_in(accounts, tokens)
-    clock.turn(HOUR)
-    now = clock.now()
-    until = now + timedelta(minutes=1)
-    assert await store.write(lambda connection: begin_renewal(connection, "office", "dead", now, until))
-    assert not await store.write(lambda connection: begin_renewal(connection, "office", "second", now, until))
+async def test_a_renewal_whose_process_died_is_taken_over(place, tokens, clock) -> None:
+    with Store(place) as store:
+        office = await signed_in(Accounts(store, Secrets(KEY), clock), tokens)
+        clock.turn(HOUR)
+        now = clock.now()
+        until = now + timedelta(minutes=1)
+        assert await store.write(lambda connection: begin_renewal(connection, "office", "dead", now, until))
+        assert not await store.write(lambda connection: begin_renewal(connection, "office", "second", now, until))
 
-    clock.turn(timedelta(minutes=1))
+        clock.turn(timedelta(minutes=1))
 
-    assert await office.tokens.token() in tokens.live
+        assert await office.tokens.token() in tokens.live
 
 
 async def test_whoever_stops_waiting_does_not_lose_the_new_refresh_token(accounts, tokens, clock) -> None:

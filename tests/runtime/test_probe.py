@@ -403,3 +403,9 @@ def test_the_command_names_presets_and_accounts(postwerk: Program) -> None:
     assert (listed["local"]["sendmail"]["path"], listed["local"]["is_default"]) == ("/usr/sbin/sendmail", True)
     assert "geheim" not in json.dumps(listed)
     assert set(postwerk("account", "presets", "--json").json["presets"]) > {"gmx", "gmail", "plain"}
+
+
+def test_the_manual_knows_every_fault() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "accounts.md").read_text("utf-8")
+
+    assert [fault for fault in Fault if f"`{fault}`" not in page] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,15 @@ def test_what_cannot_be_is_1_and_names_what_is_wrong(postwerk: Program, words: t
 
     assert ended.code == FAILED
     assert told in ended.words
+
+
+def test_the_examples_of_the_manual_run(postwerk: Program) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "triggers.md").read_text("utf-8")
+    commands = [shlex.split(line)[2:] for line in page.splitlines() if line.startswith("$ postwerk ")]
+    flow = {**FLOW, "id": "invoices"}
+    (postwerk.workspace / "flows" / "invoices.json").write_text(json.dumps(flow), "utf-8")
+
+    ended = [postwerk(*words) for words in commands]
+
+    assert len(ended) == 12
+    assert [one.words for one in ended if one.code] == []

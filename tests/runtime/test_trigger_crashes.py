@@ -170,7 +170,6 @@ def look_for_days(workspace: Path, days: int) -> None:
             running = asyncio.create_task(triggers.run())
             for _ in range(days * 24):
                 clock.turn(timedelta(hours=1))
-                triggers.wake()
                 await asyncio.sleep(0.01)
             while await opened.store.read(_is_open):
                 clock.turn(timedelta(seconds=1))

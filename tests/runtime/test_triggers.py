@@ -18,6 +18,7 @@ from postwerk.runtime.store.schema import triggers as table
 from postwerk.runtime.triggers.calendar import Calendar, firings
 from postwerk.runtime.triggers.events import Cause
 from postwerk.runtime.triggers.kinds import parse_trigger
+from postwerk.runtime.triggers.service import Triggers
 from postwerk.runtime.triggers.ticks import MOST, due
 from postwerk.runtime.workspace import Workspace
 from sqlalchemy import Connection, insert, update
@@ -173,7 +174,6 @@ async def test_each_day_fires_once_on_whatever_clock_it_is_looked_at(desk: Desk)
         for day in range(1, 5):
             await desk.turn(days=1)
             await desk.fired(day)
-            desk.triggers.wake()
 
     assert await desk.told() == [f"03-0{day} 08:00 skipped" for day in (3, 4, 5, 6)]
 
@@ -189,11 +189,12 @@ async def test_a_trigger_that_is_added_is_noticed_at_once(desk: Desk) -> None:
 
 
 async def test_what_another_program_changed_is_noticed_within_seconds(desk: Desk) -> None:
-    async with desk.running():
-        other = desk.another()
+    with Workspace(desk.workspace.folder) as other_program:
+        other = Triggers(other_program, clock=desk.clock)
         added = {"name": "noon", "flow_id": "intake", "settings": {**MORNING, "times": ["12:01"]}}
-        await other.add(parse_trigger({**added, "is_published": True}))
-        await desk.until(lambda: _seconds_pass(desk, "noon"))
+        async with desk.running():
+            await other.add(parse_trigger({**added, "is_published": True}))
+            await desk.until(lambda: _seconds_pass(desk, "noon"))
 
     assert await desk.told("noon") == ["03-02 12:01 started"]
 
@@ -302,8 +303,6 @@ async def test_two_programs_on_one_store_fire_each_time_once(desk: Desk) -> None
     async with desk.running(*programs):
         for day in range(1, 8):
             await desk.turn(days=1)
-            for one in programs:
-                one.wake()
             await desk.fired(day)
 
     assert len(await desk.told()) == 7

@@ -49,7 +49,7 @@ Json = JSON(none_as_null=True)
 def blob_columns(
     prefix: str = "", *, nullable: bool = True
 ) -> tuple[Column[str], Column[int], Column[int], Column[str]]:
-    """Where a blob lies: pack, offset, size, digest (see runtime/blobs.py)."""
+    """Where a blob lies: pack, offset, size, digest (see runtime/blobs/refs.py)."""
     return (
         Column(f"{prefix}pack", String(64), nullable=nullable),
         Column(f"{prefix}offset", BigInteger, nullable=nullable),

@@ -7,7 +7,7 @@ from ..forking import prepare
 
 def main() -> None:
     """The program `postwerk`."""
-    if sys.argv[1:2] in (["run"], ["demo"]):
+    if sys.argv[1:2] in (["run"], ["serve"], ["worker"], ["demo"]):
         prepare()
     from .app import main as start  # worker processes import this module again, and need none of the commands
 

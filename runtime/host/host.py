@@ -59,7 +59,7 @@ class Host:
         self._durable = Durable(
             database_beside(workspace.store.url), self.member.id, self._turning, width=self._chunks.width
         )
-        self._stack = AsyncExitStack()
+        self._stack, self._tasks = AsyncExitStack(), asyncio.TaskGroup()
         self._buried: set[str] = set()
         self._tick = asyncio.Event()
 
@@ -72,9 +72,9 @@ class Host:
             await stack.enter_async_context(self._durable)
             self._chunks.durable = self._durable
             stack.push_async_callback(self._turning.stop)
-            self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            self._own = [self._tasks.create_task(work()) for work in self._works()]
             self._stack = stack.pop_all()
+        await self._tasks.__aenter__()
+        self._own = [self._tasks.create_task(work()) for work in self._works()]
         self.is_launched = True
         return self
 
@@ -82,10 +82,17 @@ class Host:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.is_draining = True
+        has_broken = any(task.done() and not task.cancelled() for task in self._own)
         for task in self._own:
             task.cancel()
-        await self._stack.__aexit__(kind, error, trace)
-        self.is_launched = False
+        try:
+            if has_broken:
+                await self._tasks.__aexit__(kind, error, trace)
+            else:  # an error of the block passes as it is, not in a group
+                await self._tasks.__aexit__(None, None, None)
+        finally:
+            await self._stack.__aexit__(kind, error, trace)
+            self.is_launched = False
 
     @property
     def troubles(self) -> Mapping[str, Trouble]:

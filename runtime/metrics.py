@@ -23,6 +23,7 @@ from .outbox import MailState
 from .outbox.pace import Trouble
 from .runs.states import RunState
 from .store import Store, accounts, outbox, runs
+from .store.schema import firings, triggers
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -33,6 +34,7 @@ FRESH_SECONDS = 5.0
 MOST_ACCOUNTS = 200
 """Accounts with metrics of their own; those of further ones are added up under `other`."""
 OTHER = "other"
+REMOVED = "removed"
 LIVE = (MailState.QUEUED, MailState.SENDING, MailState.DEFERRED)
 LEFT = (MailState.SENT, MailState.BOUNCED, MailState.DELIVERED_UNKNOWN)
 
@@ -56,7 +58,9 @@ class Snapshot:
     runs: Mapping[RunState, int]
     names: frozenset[str]
     counted_at: datetime
-    """When `mails` was counted."""
+    """When `mails` and `firings` were counted."""
+    firings: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By kind of the trigger and outcome."""
 
 
 class Meters:
@@ -74,10 +78,6 @@ class Meters:
         self.database = Histogram(
             "postwerk_database_seconds", "How long the store took, waiting for others included.", ("kind",),
             buckets=QUICK, registry=self.registry,
-        )  # fmt: skip
-        self.firings = Counter(
-            "postwerk_trigger_firings", "Triggers that fired, by kind and outcome.", ("kind", "outcome"),
-            registry=self.registry,
         )  # fmt: skip
         self.streams = Gauge("postwerk_progress_streams", "Clients that watch runs.", registry=self.registry)
         ProcessCollector(registry=self.registry)
@@ -97,6 +97,7 @@ class Census:
 
     store: Store
     _mails: Mapping[tuple[str, MailState], int] = field(default_factory=dict)
+    _firings: Mapping[tuple[str, str], int] = field(default_factory=dict)
     _counted_at: datetime | None = None
     _again_at: float = 0.0
 
@@ -107,17 +108,27 @@ class Census:
             self._again_at = time.monotonic() + 600  # whoever asks meanwhile does not count too
             began = time.monotonic()
             self._mails = await self.store.read(_mails)
+            self._firings = await self.store.read(_firings)
             self._counted_at = datetime.now(UTC)
             self._again_at = time.monotonic() + max(FRESH_SECONDS, SHARE * (time.monotonic() - began))
         found = await self.store.read(_standing)
         mails = {key: number for key, number in self._mails.items() if key[1] not in LIVE}
         mails |= {(name, state): number for name, queue in found[0].items() for state, number in queue.mails.items()}
-        return Snapshot(datetime.now(UTC), mails, found[0], found[1], found[2], self._counted_at or datetime.now(UTC))
+        now = datetime.now(UTC)
+        return Snapshot(now, mails, found[0], found[1], found[2], self._counted_at or now, self._firings)
 
 
 def _mails(connection: Connection) -> dict[tuple[str, MailState], int]:
     query = select(outbox.c.account, outbox.c.state, func.count()).group_by(outbox.c.account, outbox.c.state)
     return {(account, MailState(state)): number for account, state, number in connection.execute(query)}
+
+
+def _firings(connection: Connection) -> dict[tuple[str, str], int]:
+    """Of triggers that were removed since, too."""
+    of = firings.outerjoin(triggers, triggers.c.id == firings.c.trigger)
+    query = select(triggers.c.kind, firings.c.state, func.count()).select_from(of)
+    found = connection.execute(query.group_by(triggers.c.kind, firings.c.state))
+    return {(kind or REMOVED, state): number for kind, state, number in found}
 
 
 def _standing(connection: Connection) -> tuple[dict[str, Queue], dict[RunState, int], frozenset[str]]:
@@ -159,6 +170,12 @@ class _Told(Collector):
         for state in RunState:
             counted.add_metric([state.value], self._snapshot.runs.get(state, 0))
         yield counted
+        fired = CounterMetricFamily(
+            "postwerk_trigger_firings", "Triggers that fired, by kind and outcome.", labels=["kind", "outcome"]
+        )
+        for (kind, outcome), number in self._snapshot.firings.items():
+            fired.add_metric([kind, outcome], number)
+        yield fired
 
     def _mails(self) -> Iterator[Metric]:
         by_state = GaugeMetricFamily("postwerk_mails", "Mails in the outbox.", labels=["account", "state"])

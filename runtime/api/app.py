@@ -10,13 +10,30 @@ from fastapi.openapi.utils import get_openapi
 
 from ..metrics import Census, Meters
 from ..workspace import Workspace
-from . import accounts, document, files, flows, health, identities, nodes, outbox, people, problems, runs, tokens
+from . import (
+    accounts,
+    document,
+    files,
+    flows,
+    health,
+    identities,
+    nodes,
+    outbox,
+    people,
+    problems,
+    runs,
+    tokens,
+    triggers,
+)
 from .engine import Engine
 from .gate import Gate
 from .routes import Route, problem_schema
 from .services import Services
 
-RESOURCES = (flows, runs, outbox, files, accounts, identities, nodes, people, tokens, health, document)
+RESOURCES = (
+    flows.routes, runs.routes, outbox.routes, files.routes, accounts.routes, identities.routes, nodes.routes,
+    triggers.routes, triggers.hooks, people.routes, tokens.routes, health.routes, document.routes,
+)  # fmt: skip
 DESCRIPTION = """\
 Everything that the command line can do, and the same words.
 
@@ -47,7 +64,7 @@ def create_app(workspace: Workspace, engine: Engine) -> FastAPI:
 
 def all_routes() -> list[Route]:
     """Every route with its right."""
-    return [route for module in RESOURCES for route in module.routes.told]
+    return [route for routes in RESOURCES for route in routes.told]
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -63,4 +80,4 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 def _tags() -> list[dict[str, Any]]:
-    return [{"name": module.routes.tag} for module in RESOURCES]
+    return [{"name": routes.tag} for routes in RESOURCES]

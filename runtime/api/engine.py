@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..outbox.pace import Trouble
 from ..runs.progress import Progress
+from ..triggers.service import Triggers
 
 
 class Version(StrEnum):
@@ -52,6 +53,10 @@ class Engine(Protocol):
     @property
     def troubles(self) -> Mapping[str, Trouble]:
         """The accounts that send nothing just now, and why."""
+
+    @property
+    def triggers(self) -> Triggers:
+        """What starts runs, with the engine's own way to start them."""
 
     async def start(self, order: Order) -> str:
         """Writes the run down, has it done, and returns its id; from then on it survives whatever happens.

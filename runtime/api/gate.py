@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..logs import about
 from ..metrics import Meters
+from ..triggers.webhooks import PATH as HOOKS
 from .problems import answer, bug
 from .routes import CHALLENGE, PREFIX, SMALL, Route
 from .services import Services, Visitor
@@ -126,12 +127,13 @@ class Gate:
         route = str(getattr(scope.get("route"), "path", None) or "none")
         self._meters.requests.labels(scope["method"] if route != "none" else "any", route, str(status)).observe(seconds)
         is_quiet = scope["path"] in QUIET and status < 500
+        path = f"{HOOKS}***" if scope["path"].startswith(HOOKS) else scope["path"]  # the path is the secret
         visitor: Visitor | None = scope["state"].get("visitor")
         extra = {
-            "method": scope["method"], "path": scope["path"], "status": status, "ms": round(seconds * 1000, 1),
+            "method": scope["method"], "path": path, "status": status, "ms": round(seconds * 1000, 1),
             "person": visitor.name if visitor else None, "address": address_of(scope),
         }  # fmt: skip
-        words = "%s %s: %d", scope["method"], scope["path"], status
+        words = "%s %s: %d", scope["method"], path, status
         log.log(logging.DEBUG if is_quiet else logging.INFO, *words, extra=extra)
 
 
@@ -169,14 +171,14 @@ def _bounded(receive: Receive, most: int) -> Receive:
         size += len(message.get("body", b""))
         is_whole = not message.get("more_body", False)
         if size > most:
-            raise HTTPException(413, f"The body may have {most:,} bytes.", {"Connection": "close"})
+            raise HTTPException(413, f"The body may have {most:,} bytes.")
         return message
 
     return bounded
 
 
 def too_large(most: int) -> Response:
-    return answer(413, f"The body may have {most:,} bytes.", kind="too-large", headers={"Connection": "close"})
+    return answer(413, f"The body may have {most:,} bytes.", kind="too-large")
 
 
 def too_often(wait: int) -> Response:

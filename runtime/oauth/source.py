@@ -23,7 +23,7 @@ T = TypeVar("T")
 LEASE = timedelta(seconds=60)
 """For one renewal; the token server gets 20 seconds to answer."""
 LOOK_SECONDS = 0.2
-"""How often somebody looks who waits for another process to renew the token. A database sends no event."""
+"""How often somebody looks who waits for another one to renew the token, in this process or elsewhere."""
 
 
 class TokenSource:
@@ -38,7 +38,6 @@ class TokenSource:
         self._store = store
         self._secrets = secrets
         self._clock = clock
-        self._lock = asyncio.Lock()
 
     def is_like(self, other: TokenSource) -> bool:
         """Whether the other asks the same server in the same way."""
@@ -51,10 +50,9 @@ class TokenSource:
             SignInError: a person must sign in; says how.
             TokenServerError: there is none to be had just now.
         """
-        async with self._lock:
-            while (found := await self._found_or_renewed()) is None:  # noqa: ASYNC110  a database sends no event
-                await asyncio.sleep(LOOK_SECONDS)
-            return found
+        while (found := await self._found_or_renewed()) is None:  # noqa: ASYNC110  a database sends no event
+            await asyncio.sleep(LOOK_SECONDS)
+        return found
 
     async def keep(self, token: Token) -> None:
         """Keeps what a sign-in brought."""
@@ -69,7 +67,7 @@ class TokenSource:
         return await self._store.read(self._standing)
 
     async def _found_or_renewed(self) -> str | None:
-        """None when another process is at it, and there is nothing valid until then."""
+        """None when somebody else is at it, and there is nothing valid until then."""
         now = self._clock.now()
         known = self._usable(await self._store.read(self._standing))
         if known is not None and known.is_fresh(now):

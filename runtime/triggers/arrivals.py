@@ -115,9 +115,20 @@ def keep_copy(seen: Seen, digest: str, incoming: Path) -> Path:
             copy.flush()
             os.fsync(copy.fileno())
         passing.replace(target)
+        for one in (target.parent, incoming, incoming.parent):
+            _sync_folder(one)
     finally:
         passing.unlink(missing_ok=True)
     return target
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the names in it safe."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def is_as_seen(seen: Seen) -> bool:

@@ -35,15 +35,16 @@ def folder_of(workspace: Workspace, settings: Folder) -> Path:
     """The folder that is watched.
 
     Raises:
-        ConfigError: it lies in the workspace, where its other files are.
+        ConfigError: it lies among the other files of the workspace, or leads out of it without saying so.
     """
     path = (workspace.folder / settings.folder).resolve()
     files = workspace.folder / "files"
-    is_inside = path.is_relative_to(workspace.folder)
-    if is_inside and (not path.is_relative_to(files) or path.is_relative_to(files / INCOMING)):
+    if path.is_relative_to(files) and not path.is_relative_to(files / INCOMING):
+        return path
+    if not Path(settings.folder).is_absolute() or path.is_relative_to(workspace.folder):
         raise ConfigError(
-            f"The folder {settings.folder!r} lies in the workspace itself, whose files are no arrivals. "
-            "Name a folder elsewhere, or one in 'files/'.",
+            f"The folder {settings.folder!r} is none in 'files/' of the workspace (nor may it be 'files/{INCOMING}'). "
+            "Write 'files/NAME', or the whole path of a folder elsewhere.",
             field="settings.folder",
         )
     return path

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from ...engine import ConfigError, Refused, Transient
 from ..disk import DiskFullError
+from ..runs.starting import read_inputs
 from ..secrets import Secrets
 from ..store import Store
 from ..workspace import Workspace
@@ -23,6 +25,8 @@ from .launching import Launcher
 from .rows import TriggerRow
 from .signatures import verify
 from .states import FiringState
+
+log = logging.getLogger(__name__)
 
 PATH = "/hooks/"
 """Before the token, in the URL."""
@@ -75,9 +79,11 @@ class Webhooks:
         """What becomes of a request.
 
         202 the run has begun, 400 no JSON object, 401 not or wrongly signed, 403 not published, 404 no such URL,
-        409 the first request of this key is still being worked on, 413 too large, 422 the flow can't be started so,
-        or the key was used with another body, 503 it can't be started at present: then the firing is kept and tried
-        again by itself, and the same key asks for it.
+        409 the first request of this key is still being worked on, 413 too large, 422 a value does not fit, or the
+        flow can't be started, or the key was used with another body, 503 it can't be started at present: then the
+        firing is kept and tried again by itself, and the same key asks for it.
+
+        What is wrong with the request is told; what is wrong in here stands with the firing, for the operator.
         """
         row = await self._find(path_token)
         if row is None:
@@ -91,7 +97,11 @@ class Webhooks:
         try:
             signed = await self._verified(row, webhook, small, body, now)
         except Refused as error:
+            log.warning("The webhook %r was called, and refused: %s", row.name, error.message)
             return Received(401, message=error.message)
+        except ConfigError as error:
+            log.error("The webhook %r can't answer: %s", row.name, error.message)
+            return NOT_NOW
         return await self._fire(row, webhook, small.get(webhook.key_header.lower(), ""), signed, body)
 
     async def most_bytes(self, path_token: str) -> int | None:
@@ -130,23 +140,37 @@ class Webhooks:
         if known is not None:
             return _answer(known) if known.body == digest else OTHER_BODY
         try:
-            inputs = self._inputs(row, webhook, body)
-        except Refused as error:
-            return Received(400, message=error.message)
-        except ConfigError as error:  # the flow is gone
-            return Received(422, message=error.message)
-        try:
-            event = await self._launcher.fire(row, Cause(key=name, inputs=inputs, body=digest))
+            return await self._fire_once(row, webhook, Cause(key=name, body=digest), body)
         except (Transient, DiskFullError) as error:
-            return Received(503, message=error.message)
-        return _answer(event) if event.body == digest else OTHER_BODY
+            log.warning("The webhook %r waits: %s", row.name, error.message)
+            return NOT_NOW
 
-    def _inputs(self, row: TriggerRow, webhook: Webhook, body: bytes) -> dict[str, str]:
-        flow, _ = self._workspace.find_flow(row.trigger.flow_id)
-        return inputs_of(webhook, row.trigger.inputs, flow, read_body(body))
+    async def _fire_once(self, row: TriggerRow, webhook: Webhook, cause: Cause, body: bytes) -> Received:
+        """Fires, or refuses what the body says; that uses up no key."""
+        try:
+            flow, _ = self._workspace.find_flow(row.trigger.flow_id)
+        except ConfigError as error:
+            return await self._refuse(row, cause, error.message, FLOW_REFUSED)
+        try:
+            inputs = inputs_of(webhook, row.trigger.inputs, flow, read_body(body))
+        except Refused as error:
+            return await self._refuse(row, cause, error.message, Received(400, message=error.message))
+        try:
+            read_inputs(flow, {**row.trigger.inputs, **inputs})
+        except ConfigError as error:
+            return await self._refuse(row, cause, error.message, Received(422, message=error.message))
+        event = await self._launcher.fire(row, replace(cause, inputs=inputs))
+        return _answer(event) if event.body == cause.body else OTHER_BODY
+
+    async def _refuse(self, row: TriggerRow, cause: Cause, why: str, answer: Received) -> Received:
+        key = f"refused:{secrets.token_hex(16)}"
+        await self._launcher.fire(row, replace(cause, key=key, state=FiringState.REFUSED, message=why))
+        return answer
 
 
 OTHER_BODY = Received(422, message="This key was used before, with another body. Take a new key for a new request.")
+FLOW_REFUSED = Received(422, message="The flow can't be started. Its operator sees why.")
+NOT_NOW = Received(503, message="It can't be started at present. Ask again in a minute.")
 WORKED_ON = Received(409, message="The first request of this key is still being worked on. Ask again in a minute.")
 
 
@@ -165,6 +189,6 @@ def _answer(event: Event) -> Received:
         case FiringState.STARTED:
             return Received(202, event.run)
         case FiringState.PENDING:
-            return Received(503, event.run, event.message) if event.message else WORKED_ON
+            return replace(NOT_NOW, run=event.run) if event.message else WORKED_ON
         case _:
-            return Received(422, message=event.message)
+            return FLOW_REFUSED

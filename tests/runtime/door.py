@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx2
-import uvicorn
 from fastapi import FastAPI
 from postwerk.runtime.api import create_app
+from postwerk.runtime.api.serving import listen, serving
 from postwerk.runtime.people import People, Role, Tokens
 from postwerk.runtime.workspace import Workspace
 
@@ -45,7 +43,7 @@ async def opened(workspace: Workspace, *, is_working: bool = True) -> AsyncItera
     texts = await someone_of_each_role(workspace)
     async with PlainEngine(workspace, is_working=is_working) as engine:
         app = create_app(workspace, engine)
-        async with serving(app) as url:
+        async with serving(app, listen("127.0.0.1", 0)) as url:
             door = Door(workspace, engine, app, url, texts)
             try:
                 yield door
@@ -59,26 +57,3 @@ async def someone_of_each_role(workspace: Workspace) -> dict[Role, str]:
     for role in Role:
         await people.add(role.value, role)
     return {role: (await tokens.issue(role.value, "test", role)).text for role in Role}
-
-
-@asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
-    """A real server in this loop."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
-        server = uvicorn.Server(config)
-        server.capture_signals = _no_signals  # type: ignore[method-assign]  # they are pytest's
-        task = asyncio.create_task(server.serve([listener]))
-        while not server.started:  # noqa: ASYNC110  uvicorn sets no event
-            await asyncio.sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await task
-
-
-@contextmanager
-def _no_signals() -> Iterator[None]:
-    yield

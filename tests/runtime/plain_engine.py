@@ -16,6 +16,7 @@ from postwerk.runtime.runs import rows, service
 from postwerk.runtime.runs.progress import Progress
 from postwerk.runtime.runs.starting import start_run
 from postwerk.runtime.runs.states import ACTIVE
+from postwerk.runtime.triggers.service import Triggers
 from postwerk.runtime.workspace import Workspace
 
 
@@ -31,6 +32,7 @@ class PlainEngine:
         self.is_launched = True
         self.is_draining = False
         self.troubles: Mapping[str, Trouble] = {}
+        self.triggers = Triggers(workspace)
         self.woken: list[str] = []
 
     async def __aenter__(self) -> Self:

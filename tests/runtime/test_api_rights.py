@@ -41,6 +41,10 @@ RIGHTS = {
     "GET /api/v1/nodes": V, "GET /api/v1/nodes/{name}": V,
     "GET /api/v1/people": A, "POST /api/v1/people": A, "PATCH /api/v1/people/{name}": A,
     "PUT /api/v1/people/{name}/password": A, "DELETE /api/v1/people/{name}": A, "GET /api/v1/audit": A,
+    "GET /api/v1/triggers": V, "GET /api/v1/triggers/{name}": V, "GET /api/v1/triggers/{name}/events": V,
+    "GET /api/v1/triggers/{name}/days/{day}": V, "PUT /api/v1/triggers/{name}": O,
+    "POST /api/v1/triggers/{name}/publish": O, "POST /api/v1/triggers/{name}/unpublish": O,
+    "DELETE /api/v1/triggers/{name}": O, "POST /api/v1/triggers/{name}/fire": O, "POST /hooks/{token}": None,
     "POST /api/v1/login": None, "POST /api/v1/logout": V, "GET /api/v1/me": V, "PUT /api/v1/me/password": V,
     "GET /api/v1/tokens": V, "POST /api/v1/tokens": V, "DELETE /api/v1/tokens/{prefix}": V,
     "GET /health": None, "GET /ready": None, "GET /metrics": None, "GET /api/v1/openapi.json": None,
@@ -83,7 +87,7 @@ def filled(route: Route) -> str:
         "{prefix}": "0" * 12,
     }
     path = route.path
-    for name, value in {**values, "{name}": "none"}.items():
+    for name, value in {**values, "{name}": "none", "{day}": "2026-01-01", "{token}": "x"}.items():
         path = path.replace(name, value)
     return path
 

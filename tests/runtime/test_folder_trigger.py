@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postwerk.engine import ConfigError
 from postwerk.runtime.runs import rows, service
 from postwerk.runtime.runs.progress import Progress
 from postwerk.runtime.runs.states import RunState
@@ -410,3 +411,12 @@ async def _is_put_away(drop: Drop) -> bool:
     drop.desk.clock.turn(timedelta(seconds=1))
     row = await drop.desk.triggers.get("drop")
     return not await drop.desk.workspace.store.read(lambda connection: firing_rows.files_here(connection, row.id))
+
+
+async def test_a_link_in_the_files_of_the_workspace_leads_nowhere_else(desk: Desk, tmp_path: Path) -> None:
+    (desk.workspace.folder / "files" / "eingang").symlink_to(folder(tmp_path / "elsewhere"))
+
+    with pytest.raises(ConfigError, match=r"'files/eingang' is none in 'files/' of the workspace"):
+        await desk.add("drop", {"kind": "folder", "folder": "files/eingang", "input": "list"})
+    with pytest.raises(ConfigError, match=r"is none in 'files/' of the workspace"):
+        await desk.add("drop", {"kind": "folder", "folder": str(desk.workspace.folder / "blobs"), "input": "list"})

@@ -164,6 +164,7 @@ async def test_while_one_renews_others_use_the_old_token(accounts, store, tokens
         renewing = tasks.create_task(office.tokens.token())
         await asyncio.to_thread(tokens.reached.wait)
         assert await elsewhere.tokens.token() == old
+        assert await office.tokens.token() == old
         tokens.may_answer.set()
 
     assert await elsewhere.tokens.token() == renewing.result()

@@ -74,8 +74,13 @@ async def test_a_trigger_of_the_same_name_takes_its_place_and_its_history(desk: 
         ({"settings": {"kind": "calendar"}}, r"can't be kept: settings.times: Field required"),
         ({"settings": {"kind": "hand", "asks": ["mnth"]}}, r"has no input 'mnth'. Did you mean 'month'"),
         ({"settings": {"kind": "folder", "folder": "/x", "input": "month"}}, r"'month' of flow 'intake' is a text"),
-        ({"settings": {"kind": "folder", "folder": "blobs", "input": "list"}}, r"lies in the workspace itself"),
-        ({"settings": {"kind": "folder", "folder": ".", "input": "list"}}, r"lies in the workspace itself"),
+        ({"settings": {"kind": "folder", "folder": "blobs", "input": "list"}}, r"'blobs' is none in 'files/'"),
+        ({"settings": {"kind": "folder", "folder": ".", "input": "list"}}, r"'\.' is none in 'files/'"),
+        (
+            {"settings": {"kind": "folder", "folder": "files/incoming", "input": "list"}},
+            r"nor may it be 'files/incoming'",
+        ),
+        ({"settings": {"kind": "folder", "folder": "files/../../x", "input": "list"}}, r"is none in 'files/'"),
         ({"name": "../x"}, r"can't be kept: name: String should match pattern"),
     ],
 )

@@ -20,7 +20,7 @@ from postwerk.runtime.triggers.bodies import inputs_of, read_body
 from postwerk.runtime.triggers.kinds import Webhook
 from postwerk.runtime.triggers.webhooks import Received, Webhooks
 from postwerk.runtime.workspace import Workspace
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from ..foreign import call
 from .trigger_desk import FLOW, Desk
@@ -268,8 +268,9 @@ async def test_a_refused_request_stays_refused_under_its_key(caller: Caller) -> 
     first = await caller.call(b"{}", Idempotency_Key="7")
     file.write_bytes(kept)
 
-    assert first.status == 422
-    assert "There is no file 'list.csv'" in str(first.message)
+    assert first == Received(422, message="The flow can't be started. Its operator sees why.")
+    [event] = await caller.desk.events("hook")
+    assert "There is no file 'list.csv'" in str(event.message)
     assert await caller.call(b"{}", Idempotency_Key="7") == first
     assert await caller.inputs() == []
 
@@ -287,7 +288,7 @@ async def test_what_cannot_start_at_present_is_started_later_and_found_by_its_ke
         await caller.desk.turn(seconds=6)
         await caller.desk.fired(1, "hook")
 
-    assert (first.status, first.message) == (503, "The store is away.")
+    assert (first.status, first.message) == (503, "It can't be started at present. Ask again in a minute.")
     assert await caller.call(b"{}", Idempotency_Key="7") == Received(202, first.run)
 
 
@@ -357,7 +358,38 @@ async def test_a_body_that_is_nothing_is_refused_and_its_key_is_not_used_up(
 
     assert answer.status == 400
     assert told in str(answer.message)
+    assert [(one.state, one.message) for one in await caller.desk.events("hook")] == [("refused", answer.message)]
     assert (await caller.call(b"{}", Idempotency_Key="7")).status == 202
+
+
+async def test_a_value_that_does_not_fit_is_told_and_uses_up_no_key(caller: Caller) -> None:
+    await caller.known()
+
+    answer = await caller.call({"limit": "many"}, Idempotency_Key="7")
+
+    assert answer == Received(422, message="The input 'limit' is 'many'; a number is expected.")
+    assert (await caller.call({"limit": "9"}, Idempotency_Key="7")).status == 202
+    assert [one.state for one in await caller.desk.events("hook")] == ["refused", "started"]
+
+
+async def test_a_flow_that_is_gone_is_told_to_the_operator_only(caller: Caller) -> None:
+    await caller.known()
+    (caller.desk.workspace.folder / "flows" / "intake.json").unlink()
+
+    answer = await caller.call(b"{}")
+
+    assert answer == Received(422, message="The flow can't be started. Its operator sees why.")
+    assert "There is no flow 'intake'" in str((await caller.desk.events("hook"))[0].message)
+
+
+async def test_a_webhook_whose_secret_is_gone_takes_nothing(caller: Caller) -> None:
+    await caller.known(**GITHUB, secret=SECRET)
+    await caller.desk.workspace.store.write(lambda connection: connection.execute(delete(secret_table)))
+
+    answer = await caller.call(b"{}", X_Hub_Signature_256=f"sha256={hmac_of(b'{}')}")
+
+    assert answer.status == 503
+    assert await caller.inputs() == []
 
 
 def test_values_keep_their_digits_on_the_way_to_text() -> None:

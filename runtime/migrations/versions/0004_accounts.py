@@ -12,7 +12,7 @@ MOMENT = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 
 
 def upgrade() -> None:
-    is_default = sa.Column("is_default", sa.Boolean(), nullable=False, server_default=sa.false())
+    is_default: sa.Column[bool] = sa.Column("is_default", sa.Boolean(), nullable=False, server_default=sa.false())
     op.add_column("accounts", is_default)
     op.execute("UPDATE accounts SET is_default = true WHERE (SELECT count(*) FROM accounts) = 1")
     op.create_table(

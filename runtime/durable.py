@@ -81,8 +81,10 @@ class Durable:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         global _bodies
+        asyncio.get_running_loop().set_default_executor(
+            ThreadPoolExecutor()
+        )  # DBOS had set its own, which goes with it
         await asyncio.to_thread(DBOS.destroy)
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())  # DBOS had set its own
         if self._engine is not None:
             self._engine.dispose()
         _bodies = None

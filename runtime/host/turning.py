@@ -96,7 +96,7 @@ class Turning:
         async with self._benches.at(run) as bench:
             runner = Runner(
                 self._store, run, bench.shop, bench.crew, self._delivery, progress, self._clock,
-                turn=turn, elsewhere=await self._chunks.elsewhere(turn),
+                turn=turn, may_rest=True, elsewhere=await self._chunks.elsewhere(turn),
             )  # fmt: skip
             await runner.go()
         if runner.rest is None:

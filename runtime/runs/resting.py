@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from sqlalchemy import Connection
@@ -44,7 +44,13 @@ class Rest:
 
     def looks_at(self, now: datetime) -> datetime:
         """When a run that was woken in vain may be woken again."""
+        if self.naps >= UNTIL_ASKED.naps:
+            return datetime.max.replace(tzinfo=UTC)
         return now + min(LONGEST_NAP, timedelta(seconds=0.5 * 2 ** min(self.naps, 10)))
+
+
+UNTIL_ASKED = Rest(steps=None, is_for_each=False, naps=1_000_000)
+"""Of a run that a person has interrupted: it goes on when a person says so."""
 
 
 class RestingError(Exception):

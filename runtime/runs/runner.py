@@ -53,7 +53,8 @@ class Runner:
     progress: Progress
     clock: Clock = field(default_factory=WallClock)
     turn: Turn | None = None
-    """Of a host, which takes the run up again when there is something to do: so it may rest."""
+    may_rest: bool = False
+    """Somebody takes the run up again when there is something to do."""
     elsewhere: Elsewhere | None = None
     rest: Rest | None = None
     """What it rests for, when `go` has returned because of that."""
@@ -241,7 +242,7 @@ class Runner:
         Raises:
             RestingError: there was nothing to do for a while.
         """
-        if self.turn and time.monotonic() - self._busy_at > REST_AFTER:
+        if self.may_rest and time.monotonic() - self._busy_at > REST_AFTER:
             raise RestingError(rest)
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):

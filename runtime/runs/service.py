@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from ...engine import Refused
+from ...engine import Refused, Transient
 from ...engine.flow import load_flow
 from ..clock import Clock, WallClock
+from ..disk import DiskFullError
+from ..members import Kind, Membership
 from ..outbox import MailState, outbox
 from ..outbox.delivery import Delivery
+from ..store import Store
 from ..work import Crew, Workshop
 from ..workspace import Workspace
-from . import rows
+from . import rows, turns
 from .keeping import Post
 from .progress import Progress
+from .resting import UNTIL_ASKED
 from .runner import Runner
 from .starting import setup_of
 from .states import ACTIVE, RunState
+from .turns import Turn
 
 
 async def execute(
@@ -29,8 +34,39 @@ async def execute(
 ) -> rows.Run:
     """Takes the run from where it is to its end; without sending, to where its mails are queued.
 
-    The caller holds the workspace (`Workspace.alone`).
+    The caller holds the workspace (`Workspace.alone`). Who is cancelled leaves the run as it is until it is resumed;
+    a run whose program is killed is taken up by the next host.
+
+    Raises:
+        Refused: another program takes it forward.
     """
+    store = workspace.store
+    async with Membership(store, Kind.RUN) as member:
+        turn = await store.write(lambda connection: turns.take_up(connection, run.id, member.id))
+        if turn is None:
+            now = await store.read(lambda connection: rows.get_run(connection, run.id))
+            if now.state not in ACTIVE:
+                return now
+            raise Refused(f"Run {run.id} is taken forward by another program.")
+        is_interrupted = True
+        try:
+            ended = await _go(workspace, run, progress, member, turn, is_sending=is_sending, clock=clock or WallClock())
+            is_interrupted = False
+        finally:
+            await asyncio.shield(_let_go(store, turn, member.id, is_interrupted=is_interrupted))
+    return ended
+
+
+async def _let_go(store: Store, turn: Turn, member: str, *, is_interrupted: bool) -> None:
+    rest, now = UNTIL_ASKED if is_interrupted else None, datetime.now(UTC)
+    with suppress(DiskFullError, Transient):
+        await store.write(lambda connection: turns.let_go(connection, turn, member, rest, now))
+
+
+async def _go(
+    workspace: Workspace, run: rows.Run, progress: Progress, member: Membership, turn: Turn, *, is_sending: bool,
+    clock: Clock,
+) -> rows.Run:  # fmt: skip
     setup = await setup_of(workspace, run)
     shop = await asyncio.to_thread(Workshop, setup)
     kept = await workspace.store.read(lambda connection: rows.chunks_of(connection, run.id))
@@ -38,18 +74,18 @@ async def execute(
         progress.add_kept(chunk.counts)
     shop.context.tray.sweep()
     was_begun = run.started_at is not None
-    post_office = _post(workspace, is_sending=is_sending and not run.is_dry)
+    post_office = _post(workspace, member, clock, is_sending=is_sending and not run.is_dry)
     async with post_office as post, Crew(setup, shop, is_careful=was_begun) as crew:
-        runner = Runner(workspace.store, run, shop, crew, post, progress, clock or WallClock())
+        runner = Runner(workspace.store, run, shop, crew, post, progress, clock, turn=turn)
         return await runner.go(is_sending=is_sending)
 
 
 @asynccontextmanager
-async def _post(workspace: Workspace, *, is_sending: bool) -> AsyncIterator[Post]:
+async def _post(workspace: Workspace, member: Membership, clock: Clock, *, is_sending: bool) -> AsyncIterator[Post]:
     if not is_sending:
         yield NoPost()
         return
-    async with Delivery(workspace.store, workspace.blobs, workspace.accounts) as delivery:
+    async with Delivery(workspace.store, workspace.blobs, workspace.accounts, clock, member) as delivery:
         yield delivery
 
 

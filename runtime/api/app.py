@@ -54,6 +54,7 @@ def create_app(workspace: Workspace, engine: Engine) -> FastAPI:
     )  # fmt: skip
     services, meters = Services(workspace, engine), Meters()
     app.state.postwerk, app.state.meters, app.state.census = services, meters, Census(workspace.store)
+    workspace.store.watch = meters.watch_store
     told = all_routes()
     for route in told:
         route.add_to(app)

@@ -74,6 +74,7 @@ class Membership:
         self._beat_at = 0.0
         self._steady_since = 0.0
         self._is_lost = False
+        self._is_heard = True
         self._has_left = threading.Event()
         self._beaten = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
@@ -135,13 +136,16 @@ class Membership:
         try:
             is_member = await self._store.write_apart(lambda connection: self._beat(connection, may_judge=may_judge))
         except (Transient, DiskFullError) as error:
-            log.warning("This program can't tell others that it lives. %s", error.message)
+            if self._is_heard:
+                log.warning("This program can't tell others that it lives. %s", error.message)
+            self._is_heard = False
             return
         if not is_member:
             self._is_lost = True
             raise MembershipLostError(
                 "This program was not heard of for too long, and others have taken over its work. Start it again."
             )
+        self._is_heard = True
         if started - self._beat_at > LATE_SECONDS:
             self._steady_since = started
         self._beat_at = started

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -83,6 +84,10 @@ class Meters:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+
+    def watch_store(self, kind: Literal["read", "write"], seconds: float) -> None:
+        """For `Store.watch`."""
+        self.database.labels(kind).observe(seconds)
 
     def text(self, snapshot: Snapshot, troubles: Mapping[str, Trouble]) -> bytes:
         """All metrics as Prometheus reads them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,7 +28,21 @@ class Machine:
     """One process that delivers."""
 
     process: subprocess.Popen[bytes]
-    member: str
+    members: list[str] = field(default_factory=list)
+    """What it is and was: who was buried joins anew."""
+
+    def __post_init__(self) -> None:
+        self._joined = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+        assert self._joined.wait(PATIENCE_SECONDS)
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            word, *member = line.decode().split()
+            if word == "delivering":
+                self.members += member
+                self._joined.set()
 
     def send(self, which: signal.Signals) -> None:
         self.process.send_signal(which)
@@ -63,10 +78,7 @@ class Machines:
     def start(self) -> Machine:
         command = [sys.executable, "-m", "tests.runtime.delivering", str(self.folder), self.database]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
-        assert process.stdout is not None
-        word, member = process.stdout.readline().decode().split()
-        assert word == "delivering"
-        self.running.append(Machine(process, member))
+        self.running.append(Machine(process))
         return self.running[-1]
 
     def query(self, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -93,10 +105,12 @@ class Machines:
         self.wait_until(lambda: len(taken(self.log)) >= before + number)
 
     def leases_of(self, machine: Machine) -> set[str]:
-        return {name for (name,) in self.query("SELECT account FROM leases WHERE holder = %s", machine.member)}
+        return {name for (name,) in self.query("SELECT account FROM leases WHERE holder = ANY(%s)", machine.members)}
 
-    def sending_of(self, machine: Machine) -> int:
-        return len(self.query("SELECT id FROM outbox WHERE state = 'sending' AND holder = %s", machine.member))
+    def on_the_way(self, machine: Machine) -> int:
+        """Of one that is frozen or dead: mails whose end nobody knows, or that others have put in doubt already."""
+        states = "state IN ('sending', 'in_doubt')"
+        return len(self.query(f"SELECT id FROM outbox WHERE {states} AND holder = ANY(%s)", machine.members))
 
     def count(self, state: str) -> int:
         return len(self.query("SELECT id FROM outbox WHERE state = %s", state))

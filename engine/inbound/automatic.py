@@ -28,76 +28,41 @@ _GENERATED = re.compile(r"\s*auto-generated", re.IGNORECASE)
 _NO_REPLY = re.compile(r"(?:no|do[-_.]?not|nicht)[-_.]?(?:reply|antworten)\b", re.IGNORECASE)
 _REFERS = re.compile(r"\s*(?:re|aw|antw(?:ort)?|sv|vs|r|odp|res|回复|回覆)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
 
-_SUBJECTS = r"""
+_CLEAR = r"""
     ^(\W*(re|aw|fwd?|wg|sv) ?: ?)*\W*auto(matic|mated|matically generated)?[ -]?(mail |e-?mail )?(re(ply|spon(se\
         |der))|answer|antwort|acknowledge?ment)\b
     auto-?(reply|response|responder|answer|antwort)\b
     (automatic|automated|automatically generated|auto-generated) (e-?mail |mail )?(reply|response|answer\
         |acknowledge?ment)
-    out[- ]of[- ](the[- ])?office
-    \booo\b ?[:-]
-    ^\W*(i am |i'm )?(currently )?(away|on (annual |maternity |parental |sick )?leave|on vacation\
-        |on holidays?)( (from|until|till|to|through|for)\b|\W*$)
-    vacation (reply|response|auto|message|notice|notification)
-    ^\W*(absence|away|vacation|holiday) (notice|message|notification|note)
-    thank(s| you) for (your|contacting|the) (e-?mail|message|mail|email|us)\W*$
-    (we|i) (have )?received your (e-?mail|message|request|inquiry)\W*$
     automatische[rns]? (antwort|rückantwort|abwesenheit\S*|benachrichtigung|eingangsbestätigung|e-?mail-?antwort)
     (autom\.|automat\.) (antwort|rückantwort)
-    abwesen(heit|d)
-    nicht (im|in meinem|am|an meinem) (büro|haus|hause|arbeitsplatz|dienst)
-    (außer|ausser) haus
-    eingangsbestätigung
-    urlaubs(meldung|notiz|benachrichtigung|antwort|nachricht|vertretung)
-    ^\W*((bin )?(ich )?(bin )?im|in) (urlaub|elternzeit|mutterschutz)\b
     réponse automatique
     reponse automatique
-    absence du bureau
-    (absent|absence|en congés?)( du bureau)?\W*$
     respuesta autom[aá]tica
-    fuera de (la )?oficina
-    ausen(te|cia)( \S+){0,3} oficina
     risposta automatica
-    fuori (sede|ufficio)
-    assente dall
     resposta autom[aá]tica
-    aus[eê]ncia( \S+){0,2} (escrit[oó]rio|tempor[aá]ria)
-    fora do escrit[oó]rio
     automatisch(e)? (antwoord|beantwoord)
-    afwezig
-    niet op kantoor
     autosvar
     automatiskt svar
     automatisk svar
-    frånvaro
-    fravær
-    ikke på kontoret
     automaattinen vastaus
-    poissaolo
     autoodpowiedź
     odpowiedź automatyczna
     automatyczna odpowiedź
-    poza biurem
-    nieobecn
     automatická odpov[eě][dď]
-    mimo kancelář
     automatikus válasz
-    irodán kívül
     răspuns automat
     автоматический ответ
     автоответ
-    (нет|отсутств)( \S+){0,3} (офисе|месте)
     автоматична відповідь
     автоматичен отговор
     otomatik (yanıt|cevap)
-    ofis dışı
     αυτόματη απάντηση
     自動応答
     自動返信
     自动(回复|答复)
     自動(回覆|回應)
     不在通知
-    외출|부재 ?중
     자동 ?(회신|응답)
     automatisk ?atbilde
     automātiskā atbilde
@@ -110,8 +75,46 @@ _SUBJECTS = r"""
     balasan otomatis
     الرد التلقائي
     רדסמב אל|תשובה אוטומטית
-    """
-"""Subjects of automatic answers: enough when the answer looks like one, or the envelope has no sender."""
+"""
+"""Subjects that say that the mail is an automatic answer."""
+_HINTS = r"""
+    out[- ]of[- ](the[- ])?office
+    \booo\b ?[:-]
+    ^\W*(i am |i'm )?(currently )?(away|on (annual |maternity |parental |sick )?leave|on vacation\
+        |on holidays?)( (from|until|till|to|through|for)\b|\W*$)
+    vacation (reply|response|auto|message|notice|notification)
+    ^\W*(absence|away|vacation|holiday) (notice|message|notification|note)
+    thank(s| you) for (your|contacting|the) (e-?mail|message|mail|email|us)\W*$
+    (we|i) (have )?received your (e-?mail|message|request|inquiry)\W*$
+    abwesen(heit|d)
+    nicht (im|in meinem|am|an meinem) (büro|haus|hause|arbeitsplatz|dienst)
+    (außer|ausser) haus
+    eingangsbestätigung
+    urlaubs(meldung|notiz|benachrichtigung|antwort|nachricht|vertretung)
+    ^\W*((bin )?(ich )?(bin )?im|in) (urlaub|elternzeit|mutterschutz)\b
+    absence du bureau
+    (absent|absence|en congés?)( du bureau)?\W*$
+    fuera de (la )?oficina
+    ausen(te|cia)( \S+){0,3} oficina
+    fuori (sede|ufficio)
+    assente dall
+    aus[eê]ncia( \S+){0,2} (escrit[oó]rio|tempor[aá]ria)
+    fora do escrit[oó]rio
+    afwezig
+    niet op kantoor
+    frånvaro
+    fravær
+    ikke på kontoret
+    poissaolo
+    poza biurem
+    nieobecn
+    mimo kancelář
+    irodán kívül
+    (нет|отсутств)( \S+){0,3} (офисе|месте)
+    ofis dışı
+    외출|부재 ?중
+"""
+"""Subjects that automatic answers have, and people's mails, too."""
 _BODIES = r"""
     \b(i am|i'm|i will be|we are) (currently |now |presently )?(out of( the)? office|away from( my| the)? (office\
         |desk|e-?mail)|on (annual |maternity |parental |sick )?leave|on vacation|on holidays?|travell?ing)
@@ -151,36 +154,48 @@ _CHALLENGES = r"""
 """What those write who want the sender to prove something first."""
 
 
-@lru_cache(maxsize=3)
+_TABLES = {"clear": _CLEAR, "hints": _HINTS, "bodies": _BODIES, "challenges": _CHALLENGES}
+
+
+@lru_cache(maxsize=4)
 def _phrases(table: str) -> Phrases[str]:
-    return Phrases([("", {"subjects": _SUBJECTS, "bodies": _BODIES, "challenges": _CHALLENGES}[table])])
+    return Phrases([("", _TABLES[table])])
 
 
 def automatic(mail: ParsedMail) -> tuple[Evidence, ...]:
     """What shows that a program answered; empty when, as far as can be told, a person wrote this."""
     if marks := _marks(mail):
         return marks
-    worded = _phrases("subjects").first(mail.subject)
+    if is_listed(mail):
+        return ()
     generated = mail.head.text("auto-submitted")
     is_answer = bool(mail.references) or bool(_REFERS.match(mail.subject))
-    if _GENERATED.match(generated) and (is_answer or worded):
+    clear = _phrases("clear").first(mail.subject)
+    if _GENERATED.match(generated) and (is_answer or clear):
         return (Evidence("auto_reply", "Auto-Submitted", generated[:80]),)
+    return _worded(mail, clear, is_answer=is_answer)
+
+
+def _worded(mail: ParsedMail, clear: tuple[str, str] | None, *, is_answer: bool) -> tuple[Evidence, ...]:
+    """Phrases, which count only together with what people's mails do not have."""
+    hint = _phrases("hints").first(mail.subject)
     said = _phrases("bodies").first(mail.text[:4000])
-    signs = 2 * bool(worded) + has_empty_path(mail) + bool(said) + _is_bulk(mail) + _suppresses(mail)
-    if signs >= 2 and (worded or (said and not is_listed(mail))):
-        return _shown(mail, worded, said)
-    return ()
+    is_empty, is_mechanical = has_empty_path(mail), _is_bulk(mail) or _suppresses(mail)
+    is_one = (
+        (clear and (is_empty or is_mechanical or is_answer or said))
+        or (hint and (is_empty or is_mechanical or (is_answer and said)))
+        or (said and (is_empty or (is_answer and is_mechanical)))
+    )
+    return _shown(mail, clear or hint, said) if is_one else ()
 
 
 def _shown(mail: ParsedMail, worded: tuple[str, str] | None, said: tuple[str, str] | None) -> tuple[Evidence, ...]:
-    found = []
-    if worded:
-        found.append(Evidence("auto_reply", "Subject", mail.subject[:120]))
-    if said:
-        found.append(Evidence("auto_reply", "body", matching(said[1], mail.text)))
-    if has_empty_path(mail):
-        found.append(Evidence("auto_reply", "Return-Path", "<>"))
-    return tuple(found)
+    found = [
+        Evidence("auto_reply", "Subject", matching(worded[1], mail.subject)) if worded else None,
+        Evidence("auto_reply", "body", matching(said[1], mail.text)) if said else None,
+        Evidence("auto_reply", "Return-Path", "<>") if has_empty_path(mail) else None,
+    ]
+    return tuple(one for one in found if one)
 
 
 def _marks(mail: ParsedMail) -> tuple[Evidence, ...]:

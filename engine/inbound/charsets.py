@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 _WIDER = {
-    "ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "gb2312": "gb18030", "gbk": "gb18030",
+    "iso8859-1": "cp1252", "iso8859-9": "cp1254", "gb2312": "gb18030", "gbk": "gb18030",
     "euc_kr": "cp949", "shift_jis": "cp932", "iso2022_jp": "iso2022_jp_ext", "tis-620": "cp874", "big5": "cp950",
 }  # fmt: skip
 """What is sent under a narrow name is mostly its wider relative (WHATWG Encoding, 4.2)."""
@@ -27,15 +28,32 @@ _JAPANESE = (b"\x1b$B", b"\x1b$@", b"\x1b(J")
 
 def decode(content: bytes, charset: str | None = None) -> tuple[str, bool]:
     """The text, and whether every byte of it was understood as the charset says (or as UTF-8, when it says none)."""
-    if content.isascii() and (not charset or codec(charset) not in _SHIFTING):
-        if any(mark in content for mark in _JAPANESE):
+    name = codec(charset) if charset else None
+    if content.isascii() and name not in _SHIFTING:
+        if b"\x1b" in content and any(mark in content for mark in _JAPANESE):
             return _forced(content, "iso2022_jp_ext"), True
         return content.decode("ascii"), True
-    name = codec(charset) if charset else None
-    for candidate in (name, _marked(content), "utf-8"):
-        if candidate and (text := _strict(content, candidate)) is not None:
-            return text, candidate == name or not charset
-    return _forced(content, _WIDER.get(name or "ascii", name or "cp1252")), False
+    for candidate in _candidates(name, content):
+        if (text := _strict(content, candidate)) is not None:
+            return text, not charset or candidate in (name, _WIDER.get(name or ""))
+    return _forced(content, name if name not in (None, "ascii", "utf-8") else _likelier(content)), False
+
+
+def _candidates(name: str | None, content: bytes) -> Iterator[str]:
+    """The codecs in which the bytes may be sound, the likeliest first."""
+    if name and name not in ("ascii", "utf-8"):
+        yield _WIDER.get(name, name)
+        yield name
+    if mark := next((one for mark, one in _MARKS if content.startswith(mark)), None):
+        yield mark
+    yield "utf-8"
+
+
+def _likelier(content: bytes) -> str:
+    """UTF-8 with some broken bytes, or a charset of one byte a character."""
+    text = content.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    return "utf-8" if sum(not one.isascii() for one in text) > 2 * broken else "cp1252"
 
 
 def decode_html(content: bytes, charset: str | None) -> tuple[str, bool]:
@@ -83,18 +101,11 @@ def whole(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _marked(content: bytes) -> str | None:
-    return next((name for mark, name in _MARKS if content.startswith(mark)), None)
-
-
 def _strict(content: bytes, name: str) -> str | None:
-    for one in (name, _WIDER.get(name)):
-        try:
-            if one:
-                return whole(content.decode(one))
-        except (UnicodeError, ValueError):
-            continue
-    return None
+    try:
+        return whole(content.decode(name))
+    except (UnicodeError, ValueError):
+        return None
 
 
 def _forced(content: bytes, name: str) -> str:

@@ -14,7 +14,7 @@ _OURS = {
     "reporting-mta", "last-attempt-date", "will-retry-until", "final-log-id", "arrival-date", "received-from-mta",
     "original-envelope-id", "dsn-gateway", "x-supplementary-info", "x-postfix-sender", "x-postfix-queue-id",
     "x-display-name", "x-original-message-id", "localized-diagnostic", "x-recipient-description", "x-spoon-recipient",
-    "failure-reason", "x-failure-reason",
+    "failure-reason", "x-failure-reason", "x-powermta-bouncecategory",
 }  # fmt: skip
 _RECIPIENTS = ("final-recipient", "original-recipient", "x-actual-recipient")
 _OF_REPORT = {"reporting-mta", "arrival-date", "received-from-mta", "original-envelope-id", "dsn-gateway",

@@ -102,7 +102,7 @@ class Part:
 
 
 _DELIMITER_END = re.compile(rb"(--)?[ \t]{0,200}(?:\r{0,2}\n|\r|\Z)")
-_SNIFFED = re.compile(rb"(?:\A|[\r\n])--([^\r\n]{2,200})(?>\r{0,2}\n|\r)[!-9;-~]{1,80}:")
+_SNIFFED = re.compile(rb"(?:\A|[\r\n])--([^\r\n]{1,200})(?>\r{0,2}\n|\r)[!-9;-~]{1,80}:")
 _NESTING = {"message/rfc822", "message/global", "message/news"}
 
 

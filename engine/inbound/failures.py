@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from .codes import action_of, replies, statuses
 from .delivery_status import Group
 from .notice import ADDRESS, Mention
-from .reasons import Said, judge
+from .reasons import HARD, Said, judge
 from .verdict import Evidence, Failure, Reason
 
 FAILED = frozenset({"failed", "failure", "fail", "expired", "undeliverable", "bounced", "error", "dropped"})
@@ -39,7 +40,25 @@ def failure_of(group: Group, context: str) -> Failure:
     recipient = next((one for one in (final, original, actual) if is_address(one)), final or original)
     said = Said(diagnostic, _status(group), action=action(group), context=context)
     host = _TYPE.sub("", group.get("remote-mta")).strip()
-    return _judged(recipient, said, "Diagnostic-Code", host=host, original=original)
+    found = _judged(recipient, said, "Diagnostic-Code", host=host, original=original)
+    if category := _by_category(group):
+        evidence = Evidence(f"reason {category}", "X-PowerMTA-BounceCategory", group.get("x-powermta-bouncecategory"))
+        return replace(found, reason=category, is_hard=category in HARD, evidence=(evidence, *found.evidence[1:]))
+    return found
+
+
+def _by_category(group: Group) -> Reason | None:
+    return _CATEGORIES.get(group.get("x-powermta-bouncecategory").lower())
+
+
+_CATEGORIES = {
+    "bad-domain": Reason.HOST_UNKNOWN, "bad-mailbox": Reason.USER_UNKNOWN, "inactive-mailbox": Reason.SUSPENDED,
+    "message-expired": Reason.EXPIRED, "no-answer-from-host": Reason.NETWORK, "policy-related": Reason.POLICY,
+    "quota-issues": Reason.MAILBOX_FULL, "relaying-issues": Reason.NO_RELAYING, "spam-related": Reason.SPAM,
+    "virus-related": Reason.VIRUS, "content-related": Reason.CONTENT, "bad-configuration": Reason.SYSTEM,
+    "bad-connection": Reason.NETWORK, "protocol-errors": Reason.SYNTAX, "routing-errors": Reason.NETWORK,
+}  # fmt: skip
+"""What PowerMTA, which wrote the report, made of the reply."""
 
 
 def failure_in(mention: Mention, text: str) -> Failure:

@@ -50,7 +50,7 @@ def _past_tag(html: str, at: int, pieces: list[str], endless: set[str]) -> int:
     name = found[1].lower() if found else ""
     if name in _BREAKS:
         pieces.append("\n")
-    elif name in ("td", "th"):
+    elif name in ("td", "th") and html[at + 1] != "/":
         pieces.append("\t")
     elif name in _SILENT and html[at + 1] != "/" and name not in endless:
         return _past_silent(html, stop + 1, name, endless)

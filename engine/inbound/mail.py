@@ -17,7 +17,9 @@ from .tnef import read_tnef
 from .transfer import uuencoded
 from .words import decoded
 
-_ADDRESS = re.compile(r"""(?:"[^"\r\n@]{1,64}"|[^\s<>()\[\]:;,"'\\]{1,200})@[^\s<>()\[\]:;,"'\\]{1,255}""")
+_ADDRESS = re.compile(
+    r"""(?:"[^"\r\n@]{1,64}"|(?<![^\s<>()\[\]:;,"'\\])[^\s<>()\[\]:;,"'\\@]{1,200})@[^\s<>()\[\]:;,"'\\]{1,255}"""
+)
 _BRACKETED = re.compile(r"<\s*([^<>\s]{1,320})\s*>")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
 _COMMENT = re.compile(r"\([^()]{0,1000}\)")
@@ -224,7 +226,7 @@ def _read(texts: list[Part]) -> str:
 def _attachments(part: Part, number: int) -> Iterator[Attachment]:
     name = _name(part, number)
     cid = part.head.text("content-id").strip("<>")
-    if (part.media_type in _TNEF or name.lower() == "winmail.dat") and (tnef := read_tnef(part.content)):
+    if (part.media_type in _TNEF or name.lower() == "winmail.dat") and (tnef := read_tnef(part.content)) and tnef.files:
         for count, file in enumerate(tnef.files, 1):
             media_type = file.media_type or "application/octet-stream"
             yield Attachment(_safe(file.name) or f"file-{count}", media_type, part, file.content)

@@ -29,10 +29,10 @@ _RCPT = re.compile(
     r"|[45]\d\d[ -](?:#?[45]\.\d\.\d+ )?<[^<>]{1,320}>(?::|\.\.\.)",
     re.IGNORECASE,
 )
-_GREETING = re.compile(r"after (?:ehlo|helo|initial connection)|in reply to (?:ehlo|helo)", re.IGNORECASE)
-_MAIL = re.compile(r"mail from|sender was rejected|in reply to mail|after mail", re.IGNORECASE)
+_GREETING = re.compile(r"(?:after|reply\s+to)\s+(?:ehlo|helo|initial\s+connection)", re.IGNORECASE)
+_MAIL = re.compile(r"(?:reply\s+to|after|>>>)\s{0,8}mail|sender was rejected|our mail from", re.IGNORECASE)
 _DATA = re.compile(
-    r"(?:reply to|after) (?:end of )?data|>>> ?(?:data|\.)|final data|after i sent the message", re.IGNORECASE
+    r"(?:reply\s+to|after)\s+(?:end\s+of\s+)?data|>>> ?(?:data|\.)|final data|after i sent the message", re.IGNORECASE
 )
 _SAID = re.compile(r"(?<![\w.\-/:=@\[+])[45]\d\d[ -](?!bytes)")
 """Where the reply of the server begins."""
@@ -135,7 +135,7 @@ def _unknown_at(said: Said, why: str) -> tuple[Reason, str, bool]:
     """Who is unknown depends on the command: the sender at MAIL, the recipient at RCPT, nobody surely after DATA."""
     if _RCPT.search(said.diagnostic):
         return Reason.USER_UNKNOWN, why, True
-    if _MAIL.search(said.diagnostic):
+    if said.at(_MAIL) and not said.at(_RCPT):
         return Reason.REJECTED, why, True
     if said.status[1:4] == ".1." or said.at(_RCPT):
         return Reason.USER_UNKNOWN, why, True

@@ -31,7 +31,7 @@ def from_base64(content: bytes) -> tuple[bytes, bool]:
     if b"=" in content:
         return b"".join(map(_run, content.split(b"="))), False
     try:
-        return a2b_base64(content + b"=" * (-len(content) % 4)), True
+        return a2b_base64(content + b"=="), True
     except Error:
         return _run(content), False
 

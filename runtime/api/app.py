@@ -22,6 +22,7 @@ from . import (
     people,
     problems,
     runs,
+    signing_in,
     tokens,
     triggers,
 )
@@ -31,8 +32,8 @@ from .routes import Route, problem_schema
 from .services import Services
 
 RESOURCES = (
-    flows.routes, runs.routes, outbox.routes, files.routes, accounts.routes, identities.routes, nodes.routes,
-    triggers.routes, triggers.hooks, people.routes, tokens.routes, health.routes, document.routes,
+    flows.routes, runs.routes, outbox.routes, files.routes, accounts.routes, signing_in.routes, identities.routes,
+    nodes.routes, triggers.routes, triggers.hooks, people.routes, tokens.routes, health.routes, document.routes,
 )  # fmt: skip
 DESCRIPTION = """\
 Everything that the command line can do, and the same words.
@@ -53,6 +54,7 @@ def create_app(workspace: Workspace, engine: Engine) -> FastAPI:
     )  # fmt: skip
     services, meters = Services(workspace, engine), Meters()
     app.state.postwerk, app.state.meters, app.state.census = services, meters, Census(workspace.store)
+    workspace.store.watch = meters.watch_store
     told = all_routes()
     for route in told:
         route.add_to(app)
@@ -80,4 +82,4 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 def _tags() -> list[dict[str, Any]]:
-    return [{"name": routes.tag} for routes in RESOURCES]
+    return [{"name": tag} for tag in dict.fromkeys(routes.tag for routes in RESOURCES)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from math import ceil
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from ..flows import Flows
+from ..oauth.server import DeviceGrant
 from ..people import Audit, Bearer, Deed, People, Role, Throttle, Tokens
 from ..workspace import Workspace
 from .engine import Engine
@@ -22,12 +25,27 @@ MOST_STREAMS = 200
 
 
 @dataclass
+class PendingSignIn:
+    """A sign-in that a person has not finished."""
+
+    grant: DeviceGrant
+    ask_from: datetime
+
+    @property
+    def seconds(self) -> int:
+        """Between two questions to the token server."""
+        return ceil(self.grant.interval.total_seconds())
+
+
+@dataclass
 class Services:
     """Everything that the API calls."""
 
     workspace: Workspace
     engine: Engine
     streams: int = 0
+    sign_ins: dict[str, PendingSignIn] = field(default_factory=dict)
+    """By account."""
     by_address: Throttle = field(default_factory=lambda: Throttle(FAILURES_OF_ADDRESS))
     by_person: Throttle = field(default_factory=lambda: Throttle(FAILURES_OF_PERSON))
 

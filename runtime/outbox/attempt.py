@@ -12,8 +12,6 @@ from .connection import Envelope, EnvelopeReplies, Session, UnfitError
 from .dialogue import SessionLostError
 from .marks import Marks
 
-AWAY = "This program had lost touch with the store, so the mail was not sent."
-
 
 async def attempt(
     session: Session, claim: Claim, content: bytes, marks: Marks, member: Membership, clock: Clock
@@ -23,6 +21,7 @@ async def attempt(
     Raises:
         SessionLostError, OutdatedError, LeaseLostError, BudgetSpentError, DiskFullError, StoreUnreachableError: no byte
             of the mail has left, and it is queued as before (or wherever somebody else has put it).
+        SuspendedError: no byte has left, and it is `sending`.
         OutcomeUnknownError: no byte has left, and nobody knows whether it is queued or `sending`.
     """
     envelope = Envelope(claim.envelope_sender, claim.recipients, claim.needs_smtputf8)
@@ -35,12 +34,10 @@ async def attempt(
         return verdicts.after_offer(claim, offer, patience, clock.now())
     try:
         await marks.start(claim.id, session.account)
+        member.check()  # frozen meanwhile, perhaps for hours: others may have this mail now
     except BaseException:
         session.close()  # the server waits for the mail; SMTP knows no other way to say that none comes
         raise
-    if not member.is_alive:  # frozen meanwhile, perhaps for hours: others may have this mail now
-        session.close()
-        return verdicts.not_begun(claim, AWAY, clock.now())
     return await _send(session, claim, content, offer, clock)
 
 

@@ -18,7 +18,7 @@ from ..accounts import Account, Accounts, Patience
 from ..blobs import BlobDamagedError, Blobs, BucketUnreachableError
 from ..clock import Clock
 from ..disk import DiskFullError
-from ..members import Membership
+from ..members import Membership, SuspendedError
 from ..store import OutcomeUnknownError, Store, StoreUnreachableError
 from . import verdicts
 from .attempt import attempt
@@ -292,7 +292,7 @@ class Courier:
             self._forget(claim.id)
         except LeaseLostError:
             self.stop()
-        except OutcomeUnknownError as error:
+        except (OutcomeUnknownError, SuspendedError) as error:
             self._end(verdicts.not_begun(claim, error.message, self._now))
         except SessionLostError as error:
             self._lose(parcel, error.reason)

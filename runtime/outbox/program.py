@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping
@@ -40,6 +41,11 @@ REPLIES: Mapping[int, Reply] = {
 }
 """sysexits.h, by whose fault it is: that of the mail is for ever (5yz), that of the machine can be mended (4yz)."""
 UNKNOWN_EXIT = Reply(451, "4.3.0 The program failed")
+VAGUE = (65, 69)
+"""Programs that pass mails on (msmtp) end so whatever their server said, and quote it."""
+_QUOTED = re.compile(
+    r"message: ([45]\d\d)\b(?:[ -]([45]\.\d{1,3}\.\d{1,3})\b)?|\b([45]\d\d)[ -]([45]\.\d{1,3}\.\d{1,3})\b"
+)
 
 
 def open_program(account: Account, sendmail: Sendmail) -> ProgramSession:
@@ -170,9 +176,20 @@ def _kill(process: Process) -> None:
 def _reply(code: int, complaint: bytes) -> Reply:
     if code == 0:
         return Reply(250, "2.0.0 Handed over")
-    known = REPLIES.get(code, UNKNOWN_EXIT)
     words = printable(complaint.decode("utf-8", "replace"))
+    known = REPLIES.get(code, UNKNOWN_EXIT)
+    if code in VAGUE or code not in REPLIES:
+        known = _quoted(words) or known
     return Reply(known.code, printable(f"{known.text} (exit code {code}){f': {words}' if words else ''}"))
+
+
+def _quoted(words: str) -> Reply | None:
+    """What another server said, if the program quotes it."""
+    found = _QUOTED.search(words)
+    if found is None:
+        return None
+    code = found[1] or found[3]
+    return Reply(int(code), f"{found[2] or found[4] or f'{code[0]}.0.0'} The next server refused it")
 
 
 def _environment() -> dict[str, str]:

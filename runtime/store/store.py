@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +25,8 @@ from .errors import StoreUnreachableError
 from .transactions import RETRY_SECONDS, Transactions
 
 T = TypeVar("T")
+
+Watch = Callable[[Literal["read", "write"], float], None]
 
 READERS = 3
 PATIENCE_SECONDS = 30
@@ -45,6 +47,8 @@ class Store:
         self._engine = open_engine(self.url, READERS + 2)
         self._bells = Bells(self._engine)
         self._apart: Committer | None = None
+        self.watch: Watch = _nobody
+        """Hears of each read and write, how many seconds it took: waiting for others counts too."""
         try:
             self._migrate()
         except BaseException:
@@ -79,7 +83,11 @@ class Store:
             OutcomeUnknownError: all was changed, or nothing. Only when the database broke off during the commit and
                 did not come back for half a minute.
         """
-        return await self._committer.hand_over(work)
+        began = time.perf_counter()
+        try:
+            return await self._committer.hand_over(work)
+        finally:
+            self.watch("write", time.perf_counter() - began)
 
     async def write_apart(self, work: Callable[[Connection], T]) -> T:
         """As `write`, for what must not wait behind other works, nor for a database that is away.
@@ -98,7 +106,11 @@ class Store:
         Raises:
             StoreUnreachableError: the database is away.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        began = time.perf_counter()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        finally:
+            self.watch("read", time.perf_counter() - began)
 
     def rings(self, bell: str) -> AsyncGenerator[str, None]:
         """The names for which others `ring` this bell; use it in `contextlib.aclosing`."""
@@ -156,6 +168,10 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _nobody(kind: Literal["read", "write"], seconds: float) -> None:
+    """Nobody watches."""
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: Sequence[str]) -> int:

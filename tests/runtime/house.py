@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from postwerk.runtime.outbox import Mail, outbox
 from postwerk.runtime.runs import rows, service
 from postwerk.runtime.runs.progress import Progress
@@ -31,6 +32,9 @@ BEHAVED = """read.records > check.record
              check.record > mail.record
              mail.message > send.message"""
 SKIP: dict[str, Any] = {"settings": {"bad_rows": "skip"}}
+
+ON_BOTH = pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
+"""Marks tests of runs that are done on both databases."""
 
 
 @dataclass

@@ -17,6 +17,8 @@ from postwerk.runtime.outbox.dialogue import Reply, SessionLostError
 from postwerk.runtime.outbox.faults import Fault
 from postwerk.runtime.outbox.probe import ProbeError, probe
 
+from ..foreign import needs
+from ..smtp_peers import Peer
 from .outgoing import Office, account
 
 CONTENT = b"Subject: Rechnung\r\n\r\nGuten Tag\r\n.\r\nQUIT\r\n"
@@ -260,3 +262,39 @@ async def test_a_program_is_named_only_by_those_who_can_call_programs_here(post:
 
     with pytest.raises(ConfigError):
         await post.accounts.add(by("/usr/sbin/sendmail", "-C", "/tmp/other"))
+
+
+# --- a foreign one
+
+
+def msmtp(folder: Path, port: int) -> tuple[str, ...]:
+    """msmtp, which hands each mail to a server, and what it must be told for that."""
+    configuration = folder / "msmtprc"
+    configuration.write_text(f"account default\nhost 127.0.0.1\nport {port}\n", "utf-8")
+    configuration.chmod(0o600)
+    return needs("msmtp"), "-C", str(configuration)
+
+
+async def test_a_foreign_program_understands_us(tmp_path, peer: Peer) -> None:
+    session = await opened(*msmtp(tmp_path, peer.port))
+    envelope = Envelope("bounces@example.com", ("ann@example.com", "ben@example.com"), needs_smtputf8=False)
+
+    assert (await sent(session, envelope=envelope)).is_good
+
+    [mail] = peer.mails
+    assert (mail.sender, peer.recipients) == ("bounces@example.com", ["ann@example.com", "ben@example.com"])
+    assert mail.content.endswith(CONTENT)  # it adds a sender, since there is none
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [("550 5.1.1 No such user", 550), ("450 4.2.0 Greylisted", 450), ("452 Too many", 452)],
+)
+async def test_a_foreign_program_says_no(tmp_path, peer: Peer, answer, code) -> None:
+    peer.answer("RCPT", answer)
+    session = await opened(*msmtp(tmp_path, peer.port))
+
+    reply = await sent(session, envelope=Envelope("", ("ann@example.com",), needs_smtputf8=False))
+
+    assert answer in reply.text
+    assert reply.code == code

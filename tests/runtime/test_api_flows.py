@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from postwerk.runtime.people import Role
 from postwerk.runtime.throwaway import Authority
 
+from ..token_server import TokenServer, serving
 from .door import Door, opened
 from .house import House
 
@@ -268,6 +270,105 @@ async def test_a_test_that_fails_says_why(door: Door, house: House) -> None:
     answer = await door.client().post("/accounts/office/test", json={"to": "ann@example.com"})
 
     assert (answer.status_code, "550 5.7.1 relaying denied" in answer.json()["detail"]) == (409, True)
+    assert answer.json()["fault"] == "relaying-refused"
+
+
+async def test_a_preset_fills_in_the_server_and_limits(door: Door) -> None:
+    admin = door.client()
+    presets = (await admin.get("/account-presets")).json()["presets"]
+
+    made = await admin.put("/accounts/shop", json={"preset": "ionos", "user": "shop@example.com", "password": "geheim"})
+    unknown = await admin.put("/accounts/shop", json={"preset": "ionoss", "user": "shop@example.com"})
+
+    settings = made.json()["settings"]
+    assert (settings["host"], settings["sender"]) == (presets["ionos"]["smtp"][0], "shop@example.com")
+    assert (made.json()["login"], made.json()["hint"]) == ("password", presets["ionos"]["hint"])
+    assert (unknown.status_code, unknown.json()["detail"]) == (
+        422, "There is no preset 'ionoss'. Did you mean 'ionos'?",
+    )  # fmt: skip
+
+
+async def test_what_is_told_of_an_account_can_be_saved_again(door: Door, house: House) -> None:
+    admin = door.client()
+    limits = {"per_minute": 60, "connections": 2}
+    body = {
+        "host": "smtp.example.com",
+        "user": "ann",
+        "password": "geheim",
+        "sender": "a@example.com",
+        "limits": limits,
+    }
+    first = (await admin.put("/accounts/shop", json=body)).json()
+
+    again = await admin.put("/accounts/shop", json=first["settings"])
+
+    assert (again.status_code, again.json()) == (200, first)
+    kept = (await house.workspace.accounts.get("shop")).password
+    assert kept is not None
+    assert kept.get_secret_value() == "geheim"
+
+
+async def test_one_account_is_the_default_and_has_a_forecast(door: Door) -> None:
+    admin = door.client()
+    body = {"host": "smtp.example.com", "sender": "a@example.com", "limits": {"per_minute": 10}}
+    await admin.put("/accounts/slow", json=body)
+
+    assert (await admin.post("/accounts/slow/default")).status_code == 204
+    told = (await admin.get("/accounts/slow/forecast", params={"mails": 100})).json()
+    listed = {one["name"]: one["is_default"] for one in (await admin.get("/accounts")).json()["items"]}
+
+    assert listed == {"office": False, "slow": True}
+    minutes = (datetime.fromisoformat(told["ends_at"]) - datetime.now(UTC)) / timedelta(minutes=1)
+    assert told["mails"] == 100
+    assert 8 < minutes < 11
+
+
+async def test_a_program_of_this_machine_is_not_named_from_afar(door: Door) -> None:
+    body = {"sendmail": {"path": "/bin/sh", "arguments": ["-c", "true"]}, "sender": "a@example.com"}
+
+    answer = await door.client().put("/accounts/x", json=body)
+
+    assert (answer.status_code, answer.json()["field"]) == (422, "sendmail"), answer.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"preset": 5}, {"limits": "many"}, {"limits": {"per_minute": "x"}}, {"oauth": {"client_id": "x"}},
+        {"oauth": {"client_id": "x", "sign_in": "y"}}, {"oauth": {"client_id": "x", "sign_in": "device"}, "host": "x"},
+        {"oauth": {"client_id": "x", "provider": "y"}}, {"oauth": {}}, {"host": "x", "sender": "a@b.de", "other": 1},
+        {"host": "smtp example", "sender": "a@b.de"}, {}, {"sender": "nobody"}, {"host": "x", "port": "x"},
+    ],
+)  # fmt: skip
+async def test_an_account_that_is_none_is_refused(door: Door, body: dict[str, Any]) -> None:
+    answer = await door.client().put("/accounts/x", json=body)
+
+    assert answer.status_code == 422, answer.text
+
+
+async def test_an_account_is_signed_in_with_a_code_from_anywhere(door: Door, house: House) -> None:
+    admin = door.client()
+    with serving(TokenServer(client_secret="kanari7")) as tokens:
+        body = {"host": "smtp.example.com", "user": "ann@example.com", "sender": "ann@example.com",
+                "oauth": tokens.settings("device"), "client_secret": "kanari7"}  # fmt: skip
+        made = await admin.put("/accounts/shop", json=body)
+        begun = (await admin.post("/accounts/shop/sign-in")).json()
+        too_soon = await admin.post("/accounts/shop/sign-in/finish")
+        door.app.state.postwerk.sign_ins["shop"].ask_from = datetime.now(UTC)
+        waiting = (await admin.post("/accounts/shop/sign-in/finish")).json()
+        tokens.is_approved = True
+        door.app.state.postwerk.sign_ins["shop"].ask_from = datetime.now(UTC)
+        done = await admin.post("/accounts/shop/sign-in/finish")
+        token = await (await house.workspace.accounts.get("shop")).tokens.token()
+        over = await admin.post("/accounts/shop/sign-in/finish")
+
+    assert (made.status_code, made.json()["login"]) == (200, "token"), made.text
+    assert (begun["state"], bool(begun["user_code"]), begun["url"].startswith("http")) == ("waiting", True, True)
+    assert (too_soon.status_code, done.json()["state"], over.status_code) == (429, "signed-in", 409), done.text
+    assert token in tokens.live
+    told = "".join(one.text for one in (made, done, await admin.get("/accounts"), await admin.get("/audit")))
+    assert waiting == begun
+    assert not any(secret in told for secret in ("kanari7", token))
 
 
 async def test_an_identity_is_saved_from_its_file_and_its_key_is_never_told(door: Door) -> None:

@@ -21,7 +21,7 @@ from .test_api_runs import put_flow
 
 HAND = {"flow": "letters", "settings": {"kind": "hand", "asks": ["month"]}, "is_published": True}
 HOOK: dict[str, Any] = {"flow": "letters", "settings": {"kind": "webhook", "max_bytes": 1000}, "is_published": True}
-INPUTS = {"inputs": {"month": {"type": "text", "default": "1"}}}
+INPUTS: dict[str, Any] = {"inputs": {"month": {"type": "text", "default": "1"}}}
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ async def test_killed_frozen_woken_and_restarted_none_is_lost_and_none_sent_twic
         shared.wait_for_mails(30)
         doubtful = shared.count("in_doubt")
         frozen.send(signal.SIGSTOP)
-        on_the_way = shared.sending_of(frozen)
+        on_the_way = shared.on_the_way(frozen)
         seconds = shared.wait_until(lambda: len(shared.leases_of(last)) == 6)
         print(f"takeover after silence: {seconds:.1f} s")
         assert 3 < seconds < 8

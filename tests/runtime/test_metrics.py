@@ -130,6 +130,8 @@ async def test_metrics_tell_of_mails_runs_requests_and_the_process(door: Door, h
     assert value(told, "postwerk_account_troubled", account="office") == 0
     assert value(told, "postwerk_request_seconds_count", method="GET", route="/api/v1/runs", status="200") == 1
     assert value(told, "postwerk_request_seconds_count", method="any", route="none", status="404") == 1
+    assert value(told, "postwerk_database_seconds_count", kind="read") >= 2
+    assert value(told, "postwerk_database_seconds_sum", kind="write") > 0
     assert value(told, "process_resident_memory_bytes") > 10_000_000
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ..acceptance.flow_document import Steps
-from .house import BEHAVED, BEHAVING, MAILED, MAILING, House, texts
+from .house import BEHAVED, BEHAVING, MAILED, MAILING, ON_BOTH, House, texts
+
+pytestmark = ON_BOTH
 
 
 async def test_what_was_refused_goes_on_in_a_second_mail_and_is_no_failure(house: House) -> None:

@@ -14,10 +14,12 @@ from postwerk.runtime.runs.keeping import AHEAD
 from postwerk.runtime.runs.progress import Progress
 
 from ..acceptance.flow_document import Steps
-from .house import MAIL, MAILED, MAILING, House
+from .house import MAIL, MAILED, MAILING, ON_BOTH, House
 
 MANY = 85 + 200 * (AHEAD * len(os.sched_getaffinity(0)) + 1)
 """Rows so many that a step that waits keeps a source from being read to its end."""
+
+pytestmark = ON_BOTH
 
 
 async def begun(house: House, flow: Path, *, at: str) -> tuple[rows.Run, asyncio.Task[rows.Run]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -57,7 +58,7 @@ def end_at(workspace: Path, point: str) -> None:
             clock = TurnedClock(NOON + timedelta(hours=20, seconds=1))
             triggers = Triggers(opened, ending(opened, point), clock)
             if point == "before the firing is written":
-                events.add = lambda *_: os._exit(KILLED)  # type: ignore[assignment]  # this process ends with it
+                events.add = lambda *_: os._exit(KILLED)  # this process ends with it
             running = asyncio.create_task(triggers.run())
             for _ in range(2000):
                 await asyncio.sleep(0.01)
@@ -197,4 +198,21 @@ async def test_three_programs_on_one_store_start_one_run_for_each_firing(desk: D
     assert [program.exitcode for program in programs] == [0, 0, 0]
     assert {one.split()[-1] for one in await desk.told()} == {"started"}
     assert len(await desk.told()) == 20
+    assert sorted(run.id for run in await desk.runs()) == sorted(str(one.run) for one in await desk.events())
+
+
+async def test_a_program_that_is_killed_again_and_again_starts_one_run_for_each_firing(desk: Desk) -> None:
+    await desk.add(settings={**MORNING, "missed": "all", "times": ["00:00", "06:00", "12:00", "18:00"]})
+    chance = random.Random(7)
+
+    for _ in range(4):
+        program = spawn.Process(target=look_for_days, args=(desk.workspace.folder, 10))
+        program.start()
+        await asyncio.sleep(chance.uniform(1, 3))  # at no particular point; the first second goes with starting
+        program.kill()
+        await asyncio.to_thread(program.join)
+    assert await asyncio.to_thread(run_to_its_end, look_for_days, desk.workspace.folder, 10) == 0
+
+    assert {one.split()[-1] for one in await desk.told()} == {"started"}
+    assert len(await desk.told()) == len(set(await desk.told())) == 40
     assert sorted(run.id for run in await desk.runs()) == sorted(str(one.run) for one in await desk.events())

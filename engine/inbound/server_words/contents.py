@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 NOT_COMPLIANT = r"""
+missing a valid (address|message-id)
+unicode character in a disallowed
+encoded-word syntax
+not a valid rfc
+must be rfc
+message is malformed
     duplicate header
     (not|isn't|non)[- ]?(rfc|compliant with rfc|conform\S* to rfc)
     not rfc ?\d* ?compliant
@@ -115,6 +121,9 @@ BLOCKED = r"""
 """
 
 SPAM = r"""
+nature of the content
+content filter agent
+filtered by outbound scanning
     \bspam (message|content|detected|refused|rejected|rejection|blocked|check|score|email|mail|not accepted\
         |filter|points|or virus|block|contents|probability|classification|is embedded|exceeded|engine|scanner)
     (as|is|be|like|for|contains?|probable|possible|suspected|to|probably|considered|of|with|identified|looks?\

@@ -30,6 +30,7 @@ TOO_BIG = r"""
 """
 
 NO_RELAYING = r"""
+not authori[sz]ed to send (email|mail) directly
     relay(ing)? (access |to |mail |of |from |for |through |is |was |attempt |\S+@\S+ |<\S+> |not )*(denied\
         |not permitted|not allowed|prohibited|refused|rejected|disabled|forbidden|restricted\
         |not authori[sz]ed|attempt)
@@ -83,6 +84,13 @@ AUTH_FAILURE = r"""
 """
 
 SPEEDING = r"""
+(daily|hourly|per hour|per day|per minute) (\S+ ){0,4}limit
+daily (sending|message|user) quota
+(sending|submission|relay) (limit|quota) (\S+ )?exceeded
+submission quota
+exceeded permitted limits
+(mail|email|e-mail|message|server|\]) (has been|was) (temporarily )?rate limited
+has exceeded their limit
     (please )?try again slower
     receiving mail (too quickly|at a rate)
     (has|have) sent (\S+ ){0,3}too many
@@ -97,6 +105,9 @@ SPEEDING = r"""
 """
 
 TOO_MANY_CONNECTIONS = r"""
+thread limit exceeded
+tenant has exceeded
+maximum number of connections
     too many (\S+ ){0,4}(connections?|sessions?|connects)
     (connections?|sessions?) (\S+ ){0,2}(limit|rate|frequency)
     (maximum|max|concurrent|simultaneous) (\S+ ){0,3}(connections?|sessions?|sending rate|message per connection)
@@ -142,6 +153,13 @@ BAD_REPUTATION = r"""
 """
 
 REJECTED = r"""
+sender denied
+bad outbound sender
+sender (was )?not authenticated
+not in allowed-senders
+mail sending denied
+from unregistered domains
+not member article|reject mail from
     sender(\S* \S+){0,2}? (address |domain |verify |verification |email |e-mail )*(is |was |has been \
         |been )*(rejected|refused|invalid|unknown|black ?listed|blocked|forbidden|not allowed|failed|denied\
         |unverified|unauthori[sz]ed|not pre-?approved|not verified|is spammer|empty|listed at)

@@ -12,9 +12,10 @@ PROVIDER_CODES: tuple[tuple[Reason, str], ...] = (
         \baup#(cxbl|cdrbl|ipbl\d+)
         \b(pol-p[1-4]|pol-t[1-3])\b
         \b5\.7\.(506|507|510|511|513|60[6-9]|6[1-4]\d)\b
-        \b4\.7\.(5\d\d|6[0-4]\d|6[6-9]\d|8[5-9]\d)\b
+        \b4\.7\.(50[1-9]|5[1-9]\d|6[0-4]\d|6[6-9]\d|8[5-9]\d)\b
     """),
     (Reason.TOO_MANY_CONNECTIONS, r"""
+        \b4\.7\.652\b
         \b(ofr|lpn|ouk)\w{0,3}[_-]?104\b
         \bib(605|007)\b
         \baup#\w{0,6}13[0-4]\d\b
@@ -22,6 +23,7 @@ PROVIDER_CODES: tuple[tuple[Reason, str], ...] = (
         \b(con-t[1-4]|msg-t1)\b
     """),
     (Reason.SECURITY, r"""
+        \b5\.7\.57\b
         \b(ofr|lpn|ouk)\w{0,3}[_-]?(305|402)\b
         \bib401\b
         \baup#(cxthrt|cxmj)
@@ -34,6 +36,7 @@ PROVIDER_CODES: tuple[tuple[Reason, str], ...] = (
         \b5\.7\.(509|515)\b
     """),
     (Reason.REJECTED, r"""
+        \b5\.7\.(12|124|13[3-6]|50[123]|750)\b
         \b(ofr|lpn|ouk)\w{0,3}[_-]?(403|405|415|421)\b
         \bib506\b
         \baup#\w{0,6}(10[1-8]0|15[02]0)\b
@@ -48,6 +51,7 @@ PROVIDER_CODES: tuple[tuple[Reason, str], ...] = (
         \b(ofr|lpn|ouk)\w{0,3}[_-]?417\b
     """),
     (Reason.SUSPENDED, r"""
+        \b5\.7\.50[45]\b
         \b(ofr|lpn|ouk)\w{0,3}[_-]?(420|426)\b
         \brcp-t4\b
     """),
@@ -61,7 +65,6 @@ PROVIDER_CODES: tuple[tuple[Reason, str], ...] = (
         \bib212\b
         \baup#urlbl
         \bpol-p6\b
-        \b5\.7\.(50[1-5]|7\d\d|750)\b
     """),
     (Reason.TOO_BIG, r"""
         \b(ofr|lpn|ouk)\w{0,3}[_-]?514\b
@@ -69,6 +72,8 @@ PROVIDER_CODES: tuple[tuple[Reason, str], ...] = (
         \b(msg-p1|int-p2)\b
     """),
     (Reason.POLICY, r"""
+        \b5\.7\.9\d\d\b
+        \b5\.0\.350\b
         \b(ofr|lpn|ouk)\w{0,3}[_-]?630\b
         \baup#\w{0,6}(11[6-9]\d|1560)\b
         \[cs01\]
@@ -89,6 +94,8 @@ PROVIDER_CODES: tuple[tuple[Reason, str], ...] = (
         \bpol-p5\b
     """),
     (Reason.SPEEDING, r"""
+        \b5\.7\.(508|7[0-4]\d)\b
+        \b5\.1\.90\b|\b5\.2\.12[12]\b
         \bib(101|504|510|607)\b
         \baup#\w{0,6}(13[5-9]\d|14\d\d|15[458]0)\b
     """),
@@ -104,10 +111,19 @@ PROVIDER_CODES: tuple[tuple[Reason, str], ...] = (
     """),
     (Reason.NETWORK, r"""
         \baup#\w{0,6}1260\b
-        \b[45]\.4\.31[0-24-6]\b
+        \b[45]\.4\.31[24]\b
+        \b4\.4\.316\b
     """),
     (Reason.EXPIRED, r"""
-        \b5\.4\.(300|31[6])\b
+        \b5\.4\.(300|316)\b
+    """),
+    (Reason.NO_RELAYING, r"""
+        \b5\.7\.64\b
+    """),
+    (Reason.STARTTLS, r"""
+        \b[45]\.7\.32[1-5]\b
+        \b[45]\.4\.317\b
+        \b5\.7\.51\b
     """),
 )  # fmt: skip
 """In order. A code is a name of its own: which host gives it is never asked."""

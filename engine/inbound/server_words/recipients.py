@@ -40,6 +40,8 @@ MAILBOX_FULL = r"""
 """
 
 SUSPENDED = r"""
+banned recipient
+mail ?box cannot be accessed
     (account|mail ?box|user|recipient|address|domain|konto|postfach|e-?mail|addressee|customer\
         |subscriber)( account| you| that| tried| to| reach| address| id| \S+@\S+| for| of| or)*:? (is |are \
         |was |has been |have been |ist |wurde |been |currently |temporarily |a |now |permanently )*(suspended\
@@ -82,6 +84,8 @@ HAS_MOVED = r"""
 """
 
 NOT_ACCEPT = r"""
+no mail-enabled subscriptions
+system not accepting network
     null ?mx
     (indicate[sd]?|advertises?|advertised) no (smtp|mail) service
     (host|domain|server|host/domain|recipient domain|recipient's domain|destination)( \S+)? (does not|doesn't\

@@ -14,6 +14,8 @@ WEAK: tuple[tuple[Reason, str], ...] = (
         bayes
     """),
     (Reason.POLICY, r"""
+        x-dg-ref header is too long
+        same message-id
         (for|due to|by|violates?|local|security|company|our|organi[sz]ation\S*|denied by|breaches|of|content|this\
             |usage|site|mail|email|server|corporate|group|domain) (\S+ ){0,3}polic(y|ies)
         polic(y|ies) (\S+ ){0,2}(violation|reasons?|restriction|reject|prohibit)
@@ -41,6 +43,13 @@ WEAK: tuple[tuple[Reason, str], ...] = (
         restricted to
     """),
     (Reason.SECURITY, r"""
+        too many login attempts
+        no identity changes
+        application-specific password
+        (with|through) your web browser
+        username and password
+        exchange server authentication
+        smtp authentication
         authenti(c|fic)ation (\S+ ){0,3}(required|failed|failure|credentials|turned|invalid|requise|data\
             |not allowed|error)
         (requires?|need|needs|must|without|please|on|incorrect|invalid|bad|wrong) (\S+ ){0,4}(authenticat\S*\
@@ -57,6 +66,9 @@ WEAK: tuple[tuple[Reason, str], ...] = (
         don't authenticate
     """),
     (Reason.NETWORK, r"""
+        dns query failed
+        nonexistentdomain
+        routing loop
         too many hops
         hop count
         exceeded \d+ hops
@@ -82,6 +94,15 @@ WEAK: tuple[tuple[Reason, str], ...] = (
         hop limit
     """),
     (Reason.SYSTEM, r"""
+        (server|agent) busy
+        failed to be replicated
+        suspiciousremoteservererror
+        temporary server error
+        misconfigured forwarding
+        policy size per transaction
+        has temporarily rejected
+        no healthy
+        mdb properties
         (system|server|local|internal|configuration|mail system|software|ldap|database|i/o\
             |disk) (\S+ ){0,2}(error|failure|misconfigur\S*|config)
         (aliasing/forwarding|mail) loop broken
@@ -181,6 +202,11 @@ WEAK: tuple[tuple[Reason, str], ...] = (
         (mail|message|sender|e-?mail)( was| has been| is)? (rejected|refused)
     """),
     (Reason.SYNTAX, r"""
+        (hello|mail|rcpt|ehlo/helo) first
+        no data after bdat
+        smtp protocol violation
+        unrecognized authentication type
+        argument not permitted
         syntax error
         (command|parameter|argument|verb) (\S+ ){0,3}(unrecogni[sz]ed|not (recogni[sz]ed|implemented|understood\
             |supported)|invalid|unknown|out of)

@@ -191,6 +191,14 @@ def living() -> Select[tuple[str]]:
     return select(members.c.id).where(members.c.buried_at.is_(None))
 
 
+def hosts(connection: Connection) -> int:
+    """How many programs take runs forward for others, and were heard of just now."""
+    is_heard = members.c.beat_at >= database_now(connection, ago=LIMIT_SECONDS)
+    is_host = members.c.buried_at.is_(None) & (members.c.kind != Kind.RUN.value)
+    found = connection.execute(select(members.c.process).where(is_host, is_heard)).scalars()
+    return sum(not is_gone(process) for process in found)
+
+
 def bury(connection: Connection, gone: Collection[str], *, by_age: bool = False) -> int:
     """Buries these, and by age those that were not heard of for too long; says how many."""
     if not gone and not by_age:

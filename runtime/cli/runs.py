@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import typer
 
 from ..disk import DiskFullError
+from ..members import hosts
 from ..runs import rows, service
 from ..runs.progress import Progress
 from ..runs.report import report_of, summary_of
 from ..runs.starting import FlowRefused, start_run
 from ..runs.states import RunState
+from ..runs.watching import watch
 from ..workspace import Workspace
 from .flows import FlowArgument, say_problems
 from .progress import ProgressBar
@@ -45,6 +48,9 @@ def run(
 
     async def go(opened: Workspace) -> dict[str, Any]:
         document, folder = opened.find_flow(flow)
+        if await opened.store.read(hosts):
+            started = await start_run(opened, document, folder, given, is_dry=dry_run, limit=limit)
+            return await _followed(opened, started.id, is_waiting=not no_wait, is_quiet=as_json)
         with opened.alone(f"postwerk run {flow}"):
             started = await start_run(opened, document, folder, given, is_dry=dry_run, limit=limit)
             return await _watched(opened, started, is_sending=not no_wait, is_quiet=as_json)
@@ -77,6 +83,16 @@ async def _watched(workspace: Workspace, started: rows.Run, *, is_sending: bool,
         say_error(f"The run is interrupted, and what was done is kept. Go on with: postwerk runs resume {started.id}")
         raise
     return await report_of(workspace, started.id)
+
+
+async def _followed(workspace: Workspace, run_id: str, *, is_waiting: bool, is_quiet: bool) -> dict[str, Any]:
+    """Looks on while a host takes the run forward. Who stops looking stops nothing."""
+    progress = Progress()
+    with ProgressBar(progress, is_quiet=is_quiet):
+        async with aclosing(watch(workspace, run_id, {}, lambda: not is_waiting)) as told:
+            async for one in told:
+                progress.become(one)
+    return await report_of(workspace, run_id)
 
 
 def _tell(report: dict[str, Any], *, as_json: bool) -> None:
@@ -147,6 +163,9 @@ def resume(
     """Let a run go on that was interrupted, failed or cancelled."""
 
     async def go(opened: Workspace) -> dict[str, Any]:
+        if await opened.store.read(hosts):
+            await service.reopen(opened, run_id)
+            return await _followed(opened, run_id, is_waiting=True, is_quiet=as_json)
         with opened.alone(f"postwerk runs resume {run_id}"):
             resumed = await service.reopen(opened, run_id)
             return await _watched(opened, resumed, is_sending=True, is_quiet=as_json)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
@@ -16,9 +16,11 @@ from ...engine import ConfigError
 from .. import logs
 from ..api import create_app
 from ..host import Host
-from ..members import Kind
+from ..members import Kind, MembershipLostError
 from ..workspace import Workspace
 from .terminal import HERE, WorkspaceOption, err, in_workspace
+
+log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10
 """How long a stop waits for requests that are being answered."""
@@ -41,10 +43,7 @@ def serve(
 
     async def go(opened: Workspace) -> None:
         with opened.alone("postwerk serve"):
-            async with Host(opened, Kind.SERVE) as running:
-                server = _Server(_configuration(opened, running, host, port))
-                _on_stop(lambda: setattr(server, "should_exit", True))
-                await server.serve()
+            await _as_a_member(lambda: _serve(opened, host, port))
 
     in_workspace(workspace, go)
 
@@ -59,14 +58,34 @@ def worker(workspace: WorkspaceOption = HERE, json_logs: LogsOption = False) -> 
                 f"The store is {opened.store.place!r}, which one program has to itself. A worker helps others on a "
                 "PostgreSQL: set POSTWERK_DATABASE_URL, for 'postwerk serve' as well."
             )
-        stopped = asyncio.Event()
         with opened.alone("postwerk worker"):
-            async with Host(opened, Kind.WORKER):
-                _on_stop(stopped.set)
-                err.print("This worker is ready.")
-                await stopped.wait()
+            await _as_a_member(lambda: _work(opened))
 
     in_workspace(workspace, go)
+
+
+async def _as_a_member(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Does the work; again as somebody new, when the others have taken this program for dead."""
+    while True:
+        try:
+            return await work()
+        except MembershipLostError as error:
+            log.warning("%s It begins anew.", error.message)
+
+
+async def _serve(workspace: Workspace, host: str, port: int) -> None:
+    async with Host(workspace, Kind.SERVE) as running:
+        server = _Server(_configuration(workspace, running, host, port))
+        _on_stop(lambda: setattr(server, "should_exit", True))
+        await server.serve()
+
+
+async def _work(workspace: Workspace) -> None:
+    stopped = asyncio.Event()
+    async with Host(workspace, Kind.WORKER):
+        _on_stop(stopped.set)
+        err.print("This worker is ready.")
+        await stopped.wait()
 
 
 class _Server(uvicorn.Server):

@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import time
 
-from sqlalchemy import Connection, func, select
-
 from ...engine import PostwerkError, Transient
 from ...engine.plan import Stage
 from ..clock import Clock
 from ..durable import Durable
-from ..members import Kind, Membership
+from ..members import Membership, hosts
 from ..outbox.delivery import Delivery
 from ..runs import rows
 from ..runs.keeping import AHEAD, Elsewhere, Job, Keeper, RunEndedError
@@ -19,7 +17,6 @@ from ..runs.outcomes import Outcomes
 from ..runs.progress import Progress
 from ..runs.reading import RunStoppedError
 from ..runs.turns import Turn
-from ..store import members
 from ..work import cores
 from ..workspace import Workspace
 from .benches import Benches
@@ -79,7 +76,7 @@ class Chunks:
 
     async def _number_of_hosts(self) -> int:
         if time.monotonic() - self._counted_at > COUNT_SECONDS:
-            self._hosts = max(1, await self._workspace.store.read(_hosts))
+            self._hosts = max(1, await self._workspace.store.read(hosts))
             self._counted_at = time.monotonic()
         return self._hosts
 
@@ -96,8 +93,3 @@ class _Queue(Elsewhere):
         assert durable is not None, "a turn begins when everything is at work"
         if reason := await durable.chunk(self._turn.run, self._turn.number, stage, number):
             raise RunStoppedError(reason)
-
-
-def _hosts(connection: Connection) -> int:
-    is_host = members.c.buried_at.is_(None) & (members.c.kind != Kind.RUN.value)
-    return int(connection.execute(select(func.count()).select_from(members).where(is_host)).scalar_one())

@@ -27,13 +27,13 @@ from ..outbox.pace import Trouble
 from ..runs import again, rows, service, turns
 from ..runs.progress import Progress
 from ..runs.starting import start_run
+from ..runs.watching import watch
 from ..store import members
 from ..triggers.service import Triggers
 from ..workspace import Workspace
 from .benches import Benches
 from .chunks import Chunks
 from .turning import Turning
-from .watching import watch
 
 log = logging.getLogger(__name__)
 

@@ -67,6 +67,10 @@ class Progress:
     def open_mails(self) -> int:
         return sum(self.mails.values()) - self.settled
 
+    def become(self, other: Progress) -> None:
+        """Tells what the other tells, to those who look at this one."""
+        self.__dict__.update(other.__dict__)
+
     def mark(self) -> None:
         """Notes how much is done, for the rates."""
         self.building.mark(self.built)

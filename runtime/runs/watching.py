@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 
 from sqlalchemy import Connection
 
-from ..outbox import outbox
-from ..runs import rows, turns
-from ..runs.progress import Progress
-from ..runs.states import ACTIVE
+from ..outbox import MOVING, outbox
 from ..workspace import Workspace
+from . import rows, turns
+from .progress import Progress
+from .states import ACTIVE
 
 LOOK_SECONDS = 0.5
 TELL_AFTER = 10 / LOOK_SECONDS
@@ -21,7 +21,10 @@ TELL_AFTER = 10 / LOOK_SECONDS
 async def watch(
     workspace: Workspace, run: str, ours: Mapping[str, Progress], is_draining: Callable[[], bool]
 ) -> AsyncGenerator[Progress, None]:
-    """Progress at once, whenever it changes, and at least every ten seconds, until the run ends or rests."""
+    """Progress at once, whenever it changes, and at least every ten seconds, until the run ends or rests.
+
+    While its mails leave a run is on, though nobody need hold it.
+    """
     last: object = None
     looks = 0
     meters = Progress()
@@ -43,10 +46,11 @@ async def watch(
 
 
 def _look(connection: Connection, run_id: str) -> tuple[Progress, bool]:
-    """The progress, and whether the run is on and does not rest."""
+    """The progress, and whether the run is on."""
     progress = Progress()
     run = rows.get_run(connection, run_id)
     for chunk in rows.chunks_of(connection, run_id):
         progress.add_kept(chunk.counts)
     progress.mails = outbox.counts(connection, run_id)
-    return progress, run.state in ACTIVE and not turns.is_resting(connection, run_id)
+    rests = turns.is_resting(connection, run_id) and not any(progress.mails[state] for state in MOVING)
+    return progress, run.state in ACTIVE and not rests

@@ -17,8 +17,10 @@ _MESSAGE_PROPERTIES, _BODY = 0x69003, 0x2800C
 _LONG_NAME, _CONTENT, _PLAIN_BODY, _HTML_BODY, _MIME_TYPE = 0x3707, 0x3701, 0x1000, 0x1013, 0x370E
 _FIXED = {0x02: 4, 0x03: 4, 0x04: 4, 0x05: 8, 0x06: 8, 0x07: 8, 0x0A: 4, 0x0B: 4, 0x14: 8, 0x40: 8, 0x48: 16}
 """Bytes of a value by its MAPI type; 2-byte ones are padded to 4."""
-_COUNTED = {0x0D, 0x1E, 0x1F, 0x102}
+_OBJECT = 0x0D
+_COUNTED = {_OBJECT, 0x1E, 0x1F, 0x102}
 MAX_PARTS = 500
+MAX_DEPTH = 4
 MAX_PROPERTIES = 2_000
 
 
@@ -38,8 +40,11 @@ class Tnef:
     files: list[TnefFile] = field(default_factory=list)
 
 
-def read_tnef(content: bytes) -> Tnef | None:
-    """The files and texts within, or None when it is no TNEF. A broken one is read as far as it goes."""
+def read_tnef(content: bytes, depth: int = 0) -> Tnef | None:
+    """The files and texts within, or None when it is no TNEF. A broken one is read as far as it goes.
+
+    A mail attached to it is a TNEF of its own: it is listed, and so are its files.
+    """
     if not content.startswith(SIGNATURE):
         return None
     found = Tnef()
@@ -52,8 +57,16 @@ def read_tnef(content: bytes) -> Tnef | None:
             _take_text(found, name, value)
         elif found.files:
             _take_file(found.files[-1], name, value)
-    found.files = [one for one in found.files if one.content or one.name]
+    found.files = [one for file in found.files for one in _with_inner(file, depth)]
     return found
+
+
+def _with_inner(file: TnefFile, depth: int) -> list[TnefFile]:
+    inner = read_tnef(file.content, depth + 1) if depth < MAX_DEPTH else None
+    if inner:
+        file.media_type = "application/ms-tnef"
+    files = [file] if file.content or file.name else []
+    return [*files, *(inner.files if inner else ())]
 
 
 def _attributes(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -85,8 +98,10 @@ def _take_file(file: TnefFile, name: int, value: bytes) -> None:
         file.name = properties.get(_LONG_NAME, (0, b""))[1].decode("utf-8", "replace") or file.name
         file.media_type = properties.get(_MIME_TYPE, (0, b""))[1].decode("ascii", "replace") or file.media_type
         kind, held = properties.get(_CONTENT, (0, b""))
-        if held and not file.content:
-            file.content = held[16:] if kind == 0x0D else held  # an object begins with its interface's id
+        if kind == _OBJECT and held:  # what stands in attAttachData says then only that this can't be shown
+            file.content = held[16:]  # behind the id of its interface
+        elif held and not file.content:
+            file.content = held
 
 
 def _properties(value: bytes) -> Iterator[tuple[int, tuple[int, bytes]]]:

@@ -68,25 +68,32 @@ class End:
             raise ValueError(f"A mail can't go from {self.before} to {self.after}.")
 
 
-CLAIMED = select(
-    outbox.c.id,
-    outbox.c.envelope_sender,
-    outbox.c.recipients,
-    outbox.c.needs_smtputf8,
-    outbox.c.attempts,
-    outbox.c.queued_at,
-    outbox.c.answers,
-    outbox.c.pack,
-    outbox.c.offset,
-    outbox.c.size,
-    outbox.c.digest,
+NEXT = Bulk(
+    select(
+        outbox.c.id,
+        outbox.c.envelope_sender,
+        outbox.c.recipients,
+        outbox.c.needs_smtputf8,
+        outbox.c.attempts,
+        outbox.c.queued_at,
+        outbox.c.answers,
+        outbox.c.pack,
+        outbox.c.offset,
+        outbox.c.size,
+        outbox.c.digest,
+    )
+    .where(QUEUED, outbox.c.account == bindparam("of"))
+    .order_by(outbox.c.id)
+    .limit(bindparam("most"))
 )
 
 
-def claims(connection: Connection, account: str, limit: int) -> list[Claim]:
-    """The next queued mails of an account, oldest first."""
-    query = CLAIMED.where(QUEUED, outbox.c.account == account).order_by(outbox.c.id).limit(limit)
-    return [_claim(*row) for row in connection.execute(query)]
+def claims(
+    connection: Connection, account: str, limit: int, known: Collection[int] = frozenset()
+) -> tuple[list[Claim], int]:
+    """The next queued mails of an account, oldest first, without those `known`; and how many there were with them."""
+    rows = NEXT.ask(connection, {"of": account, "most": limit})
+    return [_claim(*NEXT.decoded(connection, row)) for row in rows if row[0] not in known], len(rows)
 
 
 def _claim(

@@ -137,9 +137,9 @@ class Courier:
         self._has_more = False
         self._due = None
         self._settled.clear()
-        number = BATCH + len(self._held)
+        known = frozenset(self._held)
         try:
-            found, due = await self._office.store.read(lambda connection: self._read(connection, number))
+            found, has_more, due = await self._office.store.read(lambda connection: self._read(connection, known))
         except StoreUnreachableError as error:
             self._has_more = True
             self.pace.pause(error.message)
@@ -147,7 +147,7 @@ class Courier:
         self._note_due(due)
         gone = self._held | self._settled  # what was settled while we read may still look queued
         fresh = [claim for claim in found if claim.id not in gone]
-        self._has_more = self._has_more or len(found) == number
+        self._has_more = self._has_more or has_more
         self._waiting.extend(await self._office.beside(self._parcels, fresh) if fresh else ())
         self._held.update(claim.id for claim in fresh)
 
@@ -163,8 +163,10 @@ class Courier:
         except (DiskFullError, StoreUnreachableError, OutcomeUnknownError) as error:
             self.pace.pause(error.message)
 
-    def _read(self, connection: Connection, number: int) -> tuple[list[Claim], datetime | None]:
-        return claims(connection, self.name, number), next_due(connection, self.name)
+    def _read(self, connection: Connection, known: frozenset[int]) -> tuple[list[Claim], bool, datetime | None]:
+        most = BATCH + len(known)
+        found, number = claims(connection, self.name, most, known)
+        return found, number == most, next_due(connection, self.name)
 
     def _parcels(self, fresh: list[Claim]) -> list[Parcel]:
         room = READ_AHEAD_BYTES

@@ -35,11 +35,15 @@ class Bulk:
             return int(cursor.rowcount)
 
     def ask(self, connection: Connection, row: Mapping[str, Any]) -> list[Sequence[Any]]:
-        """What the statement, a query, finds for these values; as the driver gives it."""
+        """The rows that the statement, a query, finds for these values; as the driver gives them: see `decoded`."""
         compiled = self._for(connection)
         with _cursor(connection, compiled.sql) as cursor:
-            cursor.execute(compiled.sql, compiled.parameters([row])[0])
+            cursor.execute(compiled.sql, compiled.parameters([{**compiled.constants, **row}])[0])
             return list(cursor.fetchall())
+
+    def decoded(self, connection: Connection, row: Sequence[Any]) -> list[Any]:
+        """A row that was found, with its values as Python knows them."""
+        return [read(value) if read else value for read, value in zip(self._for(connection).readers, row, strict=True)]
 
     def _for(self, connection: Connection) -> _Compiled:
         compiled = self._compiled.get(connection.dialect.name)
@@ -55,6 +59,8 @@ class _Compiled:
         self.sql = str(compiled)
         processors = {name: _processor(bind.type, connection) for bind, name in compiled.bind_names.items()}
         self._by_position = [(name, processors[name]) for name in compiled.positiontup or ()]
+        self.constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self.readers = [_reader(one.type, connection) for one in getattr(statement, "selected_columns", ())]
         self._by_name = {name: process for name, process in processors.items() if process is not None}
 
     def parameters(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
@@ -71,6 +77,8 @@ class _Compiled:
 @contextmanager
 def _cursor(connection: Connection, statement: str) -> Iterator[Any]:
     """The driver's, with its errors as SQLAlchemy names them."""
+    if not connection.in_transaction():
+        connection.begin()
     dbapi = connection.dialect.loaded_dbapi
     cursor = connection.connection.cursor()
     try:
@@ -84,3 +92,8 @@ def _cursor(connection: Connection, statement: str) -> Iterator[Any]:
 
 def _processor(kind: Any, connection: Connection) -> Process | None:
     return cast("Process | None", kind.dialect_impl(connection.dialect).bind_processor(connection.dialect))
+
+
+def _reader(kind: Any, connection: Connection) -> Process | None:
+    impl = kind.dialect_impl(connection.dialect)
+    return cast("Process | None", impl.result_processor(connection.dialect, None))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -53,7 +54,12 @@ class Launcher:
         """The firing with its outcome; that of before, when this cause has fired already."""
         now = self._clock.now()
         event, is_new = await self._store.write(lambda connection: events.add(connection, row, cause, now))
-        return await self.launch(event) if is_new else event
+        if not is_new:
+            return event
+        try:
+            return await self.launch(event)
+        except (Transient, DiskFullError) as error:  # it is kept all the same, and taken up again
+            return replace(event, message=error.message)
 
     async def fire_due(self, row: TriggerRow, causes: Sequence[Cause], until: datetime) -> list[Event]:
         """Writes what is due of a calendar up to a moment, all or nothing. Empty when another program did."""

@@ -80,11 +80,18 @@ class Webhooks:
 
         202 the run has begun, 400 no JSON object, 401 not or wrongly signed, 403 not published, 404 no such URL,
         409 the first request of this key is still being worked on, 413 too large, 422 a value does not fit, or the
-        flow can't be started, or the key was used with another body, 503 it can't be started at present: then the
-        firing is kept and tried again by itself, and the same key asks for it.
+        flow can't be started, or the key was used with another body, 503 nothing can be kept at present.
 
-        What is wrong with the request is told; what is wrong in here stands with the firing, for the operator.
+        202 also when the run can't begin at once: its firing is kept, and tried again by itself for an hour. What is
+        wrong with a request is told; what is wrong in here stands with the firing and in the log, for the operator.
         """
+        try:
+            return await self._receive(path_token, headers, body, now)
+        except (ConfigError, Transient, DiskFullError) as error:
+            log.error("A webhook can't answer: %s", error.message)
+            return NOT_NOW
+
+    async def _receive(self, path_token: str, headers: Mapping[str, str], body: bytes, now: datetime) -> Received:
         row = await self._find(path_token)
         if row is None:
             return Received(404, message="There is no such URL.")
@@ -99,9 +106,6 @@ class Webhooks:
         except Refused as error:
             log.warning("The webhook %r was called, and refused: %s", row.name, error.message)
             return Received(401, message=error.message)
-        except ConfigError as error:
-            log.error("The webhook %r can't answer: %s", row.name, error.message)
-            return NOT_NOW
         return await self._fire(row, webhook, small.get(webhook.key_header.lower(), ""), signed, body)
 
     async def most_bytes(self, path_token: str) -> int | None:
@@ -139,11 +143,7 @@ class Webhooks:
         known = await self._store.read(lambda connection: events.find(connection, row.id, name))
         if known is not None:
             return _answer(known) if known.body == digest else OTHER_BODY
-        try:
-            return await self._fire_once(row, webhook, Cause(key=name, body=digest), body)
-        except (Transient, DiskFullError) as error:
-            log.warning("The webhook %r waits: %s", row.name, error.message)
-            return NOT_NOW
+        return await self._fire_once(row, webhook, Cause(key=name, body=digest), body)
 
     async def _fire_once(self, row: TriggerRow, webhook: Webhook, cause: Cause, body: bytes) -> Received:
         """Fires, or refuses what the body says; that uses up no key."""
@@ -189,6 +189,6 @@ def _answer(event: Event) -> Received:
         case FiringState.STARTED:
             return Received(202, event.run)
         case FiringState.PENDING:
-            return replace(NOT_NOW, run=event.run) if event.message else WORKED_ON
+            return Received(202, event.run) if event.message else WORKED_ON
         case _:
             return FLOW_REFUSED

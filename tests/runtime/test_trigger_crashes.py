@@ -78,7 +78,7 @@ def _has_started(connection: Connection) -> bool:
 def run_to_its_end(target: object, *arguments: object) -> int | None:
     process = spawn.Process(target=target, args=arguments)  # type: ignore[arg-type]
     process.start()
-    process.join(60)
+    process.join(120)
     return process.exitcode
 
 
@@ -161,8 +161,8 @@ async def test_a_start_given_no_id_makes_one(desk: Desk) -> None:
     assert len(ids) == 3
 
 
-def look_for_days(workspace: Path, days: int) -> None:
-    """A program that looks at its triggers while days go by."""
+def look_for_days(workspace: Path, days: int, firings: int) -> None:
+    """A program that looks at its triggers while days go by, until there are so many firings and all are settled."""
 
     async def work() -> None:
         with Workspace(workspace) as opened:
@@ -172,7 +172,7 @@ def look_for_days(workspace: Path, days: int) -> None:
             for _ in range(days * 24):
                 clock.turn(timedelta(hours=1))
                 await asyncio.sleep(0.01)
-            while await opened.store.read(_is_open):
+            while not await opened.store.read(lambda connection: _are_settled(connection, firings)):
                 clock.turn(timedelta(seconds=1))
                 await asyncio.sleep(0.01)
             running.cancel()
@@ -182,13 +182,14 @@ def look_for_days(workspace: Path, days: int) -> None:
     asyncio.run(work())
 
 
-def _is_open(connection: Connection) -> bool:
-    return any(one.state == "pending" for one in events.newest(connection, 1, 1000))
+def _are_settled(connection: Connection, number: int) -> bool:
+    found = events.newest(connection, 1, 1000)
+    return len(found) >= number and all(one.state != "pending" for one in found)
 
 
 async def test_three_programs_on_one_store_start_one_run_for_each_firing(desk: Desk) -> None:
     await desk.add(settings={**MORNING, "missed": "all", "times": ["08:00", "16:00"]})
-    programs = [spawn.Process(target=look_for_days, args=(desk.workspace.folder, 10)) for _ in range(3)]
+    programs = [spawn.Process(target=look_for_days, args=(desk.workspace.folder, 10, 20)) for _ in range(3)]
 
     for program in programs:
         program.start()
@@ -206,12 +207,12 @@ async def test_a_program_that_is_killed_again_and_again_starts_one_run_for_each_
     chance = random.Random(7)
 
     for _ in range(4):
-        program = spawn.Process(target=look_for_days, args=(desk.workspace.folder, 10))
+        program = spawn.Process(target=look_for_days, args=(desk.workspace.folder, 10, 40))
         program.start()
         await asyncio.sleep(chance.uniform(1, 3))  # at no particular point; the first second goes with starting
         program.kill()
         await asyncio.to_thread(program.join)
-    assert await asyncio.to_thread(run_to_its_end, look_for_days, desk.workspace.folder, 10) == 0
+    assert await asyncio.to_thread(run_to_its_end, look_for_days, desk.workspace.folder, 10, 40) == 0
 
     assert {one.split()[-1] for one in await desk.told()} == {"started"}
     assert len(await desk.told()) == len(set(await desk.told())) == 40

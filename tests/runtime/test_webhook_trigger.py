@@ -288,7 +288,7 @@ async def test_what_cannot_start_at_present_is_started_later_and_found_by_its_ke
         await caller.desk.turn(seconds=6)
         await caller.desk.fired(1, "hook")
 
-    assert (first.status, first.message) == (503, "It can't be started at present. Ask again in a minute.")
+    assert (first.status, first.message) == (202, None)
     assert await caller.call(b"{}", Idempotency_Key="7") == Received(202, first.run)
 
 
@@ -422,3 +422,18 @@ def test_whatever_comes_is_an_object_or_refused(body: bytes) -> None:
 async def test_settings_that_cannot_work_are_refused(caller: Caller, settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         await caller.known(**settings)
+
+
+async def test_a_store_that_is_away_is_told_without_saying_where_it_is(caller: Caller) -> None:
+    await caller.known()
+    store = caller.desk.workspace.store
+    if store.is_shared:
+        pytest.skip("a PostgreSQL that is away is waited for; that is tested with the store")
+    await store.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1"))
+
+    answer = await caller.call({"month": "x" * 90_000})
+
+    assert answer == Received(503, message="It can't be started at present. Ask again in a minute.")
+    await store.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1000000"))
+    assert (await caller.call({"month": "x" * 90_000})).status == 202
+    assert len(await caller.inputs()) == 1

@@ -19,7 +19,7 @@ from .feedback import complaint_in, receipt_in, service_report
 from .mail import ParsedMail, addresses_in, message_ids, parse_mail
 from .notice import STANDS_ALONE, Mention, mentions
 from .returned import Returned, returned_in
-from .senders import from_server, has_empty_path, is_still_trying, subject_says
+from .senders import from_server, has_empty_path, is_daemon, is_still_trying, subject_says
 from .verdict import Evidence, Failure, Kind, Reason, Verdict
 
 _OWN = ("to", "delivered-to", "x-original-to", "envelope-to", "cc", "from", "return-path", "reply-to", "sender")
@@ -145,7 +145,8 @@ def _noticed(mail: ParsedMail, returned: Returned) -> Verdict | None:
         return None
     says = subject_says(mail.subject)
     failures = distinct(failure_in(one, text) for one in _meant(mail, returned))
-    if not failures and not says:
+    is_told = any(one.reason is not Reason.ON_HOLD for one in failures)
+    if not says and not is_told and not (failures and is_daemon(mail)):
         return None
     kind = Kind.DELAYED if is_still_trying(text) or says == {"delay"} else Kind.BOUNCE
     return Verdict(kind, failures, _reason(failures), returned.message_id, (said,))

@@ -25,7 +25,9 @@ _MARKS: tuple[tuple[str, str], ...] = (
 """Header, and what its value begins with: each alone is enough."""
 _COMPILED = tuple((name, re.compile(pattern, re.IGNORECASE | re.DOTALL)) for name, pattern in _MARKS)
 _GENERATED = re.compile(r"\s*auto-generated", re.IGNORECASE)
-_NO_REPLY = re.compile(r"(?:no|do[-_.]?not|nicht)[-_.]?(?:reply|antworten)\b", re.IGNORECASE)
+_ROBOT = re.compile(
+    r"(?:no|do[-_.]?not|nicht)[-_.]?(?:reply|antworten)\b|anti-?spam|challenge|verif|spam", re.IGNORECASE
+)
 _REFERS = re.compile(r"\s*(?:re|aw|antw(?:ort)?|sv|vs|r|odp|res|回复|回覆)\s*(?:\[\d+\])?\s*:", re.IGNORECASE)
 
 _CLEAR = r"""
@@ -138,6 +140,11 @@ _BODIES = r"""
 """Bodies of automatic answers: never enough alone."""
 _CHALLENGES = r"""
     (waitlisted|guest list)
+    (to )?(release|deliver) your (message|e-?mail)
+    (address|you) (has|have) not (yet )?been (verified|confirmed|approved)
+    (protecting|protect) (myself|me) (from|against)
+    (just|only) once|one-time|(won't|not) have to do this again
+    (sua mensagem|clique aqui)
     (verify|verification|confirm|confirmation|authenticate|approv(e|ed|al)|whitelist|allow)( \S+){0,14} (you\
         |sender|senders|your|human|person|list)( \S+){0,10} (click|link|reply|below|form|visit)
     (click|follow|visit|reply|respond|fill)( \S+){0,12} (to|and) (be |get )?(verif|confirm|authenticat|approv\
@@ -226,7 +233,7 @@ def _suppresses(mail: ParsedMail) -> bool:
 
 def challenge(mail: ParsedMail) -> tuple[Evidence, ...]:
     """What shows that somebody's filter asks us to prove something; empty when nothing does."""
-    if not (_NO_REPLY.search(mail.sender) or has_empty_path(mail) or _marks(mail)):
+    if not (_ROBOT.search(mail.sender) or has_empty_path(mail) or _marks(mail)):
         return ()
     found = _phrases("challenges").found(mail.text[:4000])
     return (

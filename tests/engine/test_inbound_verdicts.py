@@ -197,6 +197,8 @@ ANSWERS = {
         "[Ticket#1] Eingangsbestätigung", "Wir haben Ihre Anfrage erhalten.", "Auto-Submitted: auto-replied",
         "Precedence: bulk", path="<support@kunde.example>",
     ),
+    "no sender, and nothing else": answer("AW: Ihre Rechnung 4711", "Danke!"),
+    "its own subject": answer("Automatische Antwort: Rechnung", "Danke!", path=f"<{ANN}>"),
     "body and no sender": answer(
         "Ihre Rechnung 4711", "Ich bin bis zum 12. März nicht im Büro. Diese Nachricht wurde automatisch erstellt."
     ),
@@ -224,6 +226,9 @@ def test_a_filter_that_asks_for_proof_is_a_challenge() -> None:
 PEOPLE = {
     "an answer": answer("AW: Ihre Rechnung 4711", "Vielen Dank, wir überweisen.", path=f"<{ANN}>"),
     "about a holiday": answer("Urlaub vom 3. bis 14. August", "Ich möchte Urlaub nehmen.", path=f"<{ANN}>"),
+    "an answer to a program": answer(
+        "AW: Automatische Antwort: Rechnung", "Dann bis Montag, danke.", path=f"<{ANN}>"
+    ),
     "about a parcel": answer("Delivery failed", "The parcel was returned to sender.", path=f"<{ANN}>"),
     "a bounce passed on": answer(
         "Fwd: Undelivered Mail Returned to Sender",

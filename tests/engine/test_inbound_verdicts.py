@@ -153,6 +153,12 @@ def test_a_bounce_that_says_nothing_is_unsure() -> None:
     assert (verdict.kind, verdict.reason, verdict.is_hard) == (Kind.BOUNCE, Reason.ON_HOLD, None)
 
 
+def test_an_address_does_not_die_of_words_that_speak_of_the_sender_too() -> None:
+    said = "550 The account or domain may not exist, or is blacklisted by our policy"
+
+    assert analyse(report("Sorry.\n", fields(ANN, "5.0.0", said))).is_hard is None
+
+
 def test_a_temporary_status_never_kills_an_address() -> None:
     verdict = analyse(report("Later.\n", fields(ANN, "4.1.1", "451 4.1.1 lookup error")))
 

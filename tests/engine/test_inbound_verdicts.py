@@ -74,6 +74,9 @@ BOUNCES = {
     "virus": (postfix(ANN, "5.7.1", "554 5.7.1 Virus found: Eicar", "end of DATA"), Reason.VIRUS, False),
     "German words": (postfix(ANN, "5.0.0", "550 Empfänger unbekannt"), Reason.USER_UNKNOWN, True),
     "full in German": (postfix(ANN, "5.0.0", "550 Das Postfach ist voll"), Reason.MAILBOX_FULL, False),
+    "a program that failed": (
+        report("Sorry.\n", fields(ANN, "5.3.0", "255").replace("smtp; 255", "x-unix; 255")), Reason.MAILER, False,
+    ),
     "unknown sender": (postfix(ANN, "5.0.0", "550 user does not exist", "MAIL FROM"), Reason.REJECTED, False),
 }  # fmt: skip
 
@@ -245,6 +248,14 @@ PEOPLE = {
     "a mailing list": plain(
         "Ann <ann@kunde.example>", "[liste] Abwesenheit", "Ich bin bald im Urlaub.", "List-Id: <liste.example.org>",
         "Precedence: list", path="<liste-bounces@example.org>",
+    ),
+    "a warning of a full mailbox": plain(
+        "postmaster@example.com", "Ihr Postfach ist fast voll", f"Das Postfach\n\n{OURS}\n\nist zu 95 % voll.\n",
+        path="<postmaster@example.com>",
+    ),
+    "a list of what lies in quarantine": plain(
+        "Postmaster <postmaster@example.com>", "Quarantäne", "Spam detected:\n\n<werbung@shop.example> (Angebot)\n",
+        path="<postmaster@example.com>",
     ),
     "a newsletter": plain("news@kunde.example", "Angebote", "Kaufen.", "Precedence: bulk", path="<n@kunde.example>"),
 }  # fmt: skip

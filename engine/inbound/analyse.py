@@ -19,7 +19,7 @@ from .feedback import complaint_in, receipt_in, service_report
 from .mail import ParsedMail, addresses_in, message_ids, parse_mail
 from .notice import STANDS_ALONE, Mention, mentions
 from .returned import Returned, returned_in
-from .senders import from_server, has_empty_path, is_still_trying, subject_says
+from .senders import from_server, has_empty_path, is_daemon, is_still_trying, subject_says
 from .verdict import Evidence, Failure, Kind, Reason, Verdict
 
 _OWN = ("to", "delivered-to", "x-original-to", "envelope-to", "cc", "from", "return-path", "reply-to", "sender")
@@ -92,18 +92,13 @@ def _reported(mail: ParsedMail, returned: Returned) -> Verdict | None:
     chosen = failed or [one for one in groups if action(one) == DELAYED]
     said = (Evidence("action", place, f"Action: {action((chosen or groups)[0])}"),)
     if not chosen:
-        return Verdict(Kind.DELIVERED, original_message_id=returned.message_id, evidence=said)
+        return Verdict(Kind.DELIVERED, original_message_id=_original(mail, returned, groups[0]), evidence=said)
     context = "\n".join(returned.texts)
     failures = distinct(failure_of(one, context) for one in chosen)
     if len(failures) == 1 and not is_address(failures[0].recipient):
         failures = tuple(replace(failures[0], recipient=one.address) for one in _meant(mail, returned)[:1]) or failures
-    message_id = returned.message_id or _message_id(chosen[0])
+    message_id = _original(mail, returned, chosen[0])
     return Verdict(Kind.BOUNCE if failed else Kind.DELAYED, failures, _reason(failures), message_id, said)
-
-
-def _message_id(group: Group) -> str:
-    told = group.get("x-original-message-id") or group.report.get("x-original-message-id", "")
-    return next(iter(message_ids(told)), "")
 
 
 def _groups(mail: ParsedMail, returned: Returned) -> tuple[str, list[Group]]:
@@ -145,10 +140,26 @@ def _noticed(mail: ParsedMail, returned: Returned) -> Verdict | None:
         return None
     says = subject_says(mail.subject)
     failures = distinct(failure_in(one, text) for one in _meant(mail, returned))
-    if not failures and not says:
+    if not says and not (failures and (is_daemon(mail) or _tells_failure(text))):
         return None
     kind = Kind.DELAYED if is_still_trying(text) or says == {"delay"} else Kind.BOUNCE
-    return Verdict(kind, failures, _reason(failures), returned.message_id, (said,))
+    return Verdict(kind, failures, _reason(failures), _original(mail, returned), (said,))
+
+
+def _tells_failure(text: str) -> bool:
+    """Whether a notice speaks of a mail that did not arrive; a postmaster also writes of quotas and quarantines."""
+    beginning = text[:2_000]
+    return bool(subject_says(beginning) or statuses(beginning) or replies(beginning))
+
+
+def _original(mail: ParsedMail, returned: Returned, group: Group | None = None) -> str:
+    """The Message-ID of the mail that did not arrive: of what came back, of the report, or of what is answered."""
+    told = (
+        message_ids(group.get("x-original-message-id") or group.report.get("x-original-message-id", ""))
+        if group
+        else []
+    )
+    return returned.message_id or next(iter((*told, *mail.references)), "")
 
 
 def _sign_of_notice(mail: ParsedMail, returned: Returned, text: str) -> Evidence | None:

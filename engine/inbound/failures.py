@@ -17,6 +17,8 @@ _PASSED = frozenset({"delivered", "relayed", "expanded", "deliverable"})
 DELAYED = "delayed"
 _TYPE = re.compile(r"^\s*[\w-]{1,20}\s*;\s*")
 """`smtp;`, `rfc822;`, `dns;` before a value."""
+_LOCAL = re.compile(r"\s*x-(?:unix|postfix)\s*;", re.IGNORECASE)
+"""A program on the machine, and no server, gave the diagnostic (RFC 3464, 2.3.6)."""
 LONGEST = 4_000
 """Characters of a diagnostic that are kept and shown."""
 
@@ -41,6 +43,9 @@ def failure_of(group: Group, context: str) -> Failure:
     said = Said(diagnostic, _status(group), action=action(group), context=context)
     host = _TYPE.sub("", group.get("remote-mta")).strip()
     found = _judged(recipient, said, "Diagnostic-Code", host=host, original=original)
+    if found.reason in (Reason.ON_HOLD, Reason.SYSTEM) and _LOCAL.match(group.get("diagnostic-code")):
+        evidence = Evidence(f"reason {Reason.MAILER}", "Diagnostic-Code", group.get("diagnostic-code")[:80])
+        return replace(found, reason=Reason.MAILER, is_hard=False, evidence=(evidence, *found.evidence[1:]))
     if category := _by_category(group):
         evidence = Evidence(f"reason {category}", "X-PowerMTA-BounceCategory", group.get("x-powermta-bouncecategory"))
         return replace(found, reason=category, is_hard=category in HARD, evidence=(evidence, *found.evidence[1:]))

@@ -32,8 +32,14 @@ def complaint_in(mail: ParsedMail) -> dict[str, str] | None:
         if part.media_type == "message/feedback-report":
             return _complaint(fields_of(_text(part)))
     kind = mail.root.parameters.get("report-type", "").lower()
-    if kind == "feedback-report" or "x-hmxmroriginalrecipient" in mail.head:
+    returned = [part.parts[0].head for part in mail.root.parts if part.media_type == "message/rfc822" and part.parts]
+    if kind == "feedback-report" or any("x-hmxmroriginalrecipient" in head for head in (mail.head, *returned)):
         return _complaint({"feedback-type": "abuse"} | fields_of(mail.text))
+    if (
+        "eedback-" in mail.text[:MAX_TEXT]
+        and {"feedback-type", "user-agent"} <= (fields := fields_of(mail.text)).keys()
+    ):
+        return _complaint(fields)
     return None
 
 

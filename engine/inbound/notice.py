@@ -14,7 +14,7 @@ ADDRESS = re.compile(rf"""(?<![\w.+/=@-])(?:"[^"\n@]{{1,64}}"|(?=[^\s@<>]{{1,128
 _ALONE = re.compile(
     r"[\s>*•·\-–]*(?:\d+\)\s*|smtp;\s*|rfc822;\s*|[45]\d\d[ -](?:#?[45]\.\d\.\d{1,3}\s)?)?[<\[\"'(]*$", re.IGNORECASE
 )
-_CLOSED = re.compile(r"[>\])\"']*\s*(?:$|[:;,(\[<]|on\s|\.\.\.|\s-+\s)")
+_CLOSED = re.compile(r"[>\])\"']*\s*(?:$|[:;,(\[<]|(?:on|am|le|el|il|op)\s|\.\.\.|\s-+\s)")
 _LABELLED = re.compile(
     r"(?:\bto|\brcpt|userid|recipients?|address(?:es|ee)?|user|mailbox|account|empfänger(?:adresse)?|adresse|\ban|\bfor|\bnach"
     r"|destinataire|destinatario|destinatário|final-recipient|original-recipient|reach|failed|undeliverable to)"

@@ -83,7 +83,7 @@ def judge(said: Said) -> Judgement:
     """Why the recipient was not reached."""
     reason, rule, is_sure = _reason(said)
     why = matching(rule, said.diagnostic) or rule
-    if not is_sure or reason is Reason.ON_HOLD:
+    if not is_sure or reason is Reason.ON_HOLD or (reason in HARD and _is_disputed(said)):
         return Judgement(reason, why, None)
     if reason is Reason.NOT_ACCEPT:
         return Judgement(reason, why, not said.is_temporary)
@@ -113,6 +113,18 @@ def _reason(said: Said) -> tuple[Reason, str, bool]:
     if said.action == "delayed":
         return Reason.EXPIRED, "action delayed", True
     return Reason.ON_HOLD, "nothing that was said", False
+
+
+def _is_disputed(said: Said) -> bool:
+    """Whether the same words also speak of the sender, the text, or a limit: no address dies of such a reply."""
+    core = _core(said.diagnostic)
+    return any(reason in _DISPUTING for table in (_strong(), _weak()) for reason, _ in table.found(core))
+
+
+_DISPUTING = frozenset({
+    Reason.BLOCKED, Reason.SPAM, Reason.POLICY, Reason.AUTH_FAILURE, Reason.BAD_REPUTATION, Reason.REQUIRE_PTR,
+    Reason.SPEEDING, Reason.TOO_MANY_CONNECTIONS, Reason.NO_RELAYING, Reason.VIRUS, Reason.MAILBOX_FULL,
+})  # fmt: skip
 
 
 def _is_refused_at_rcpt(reason: Reason, said: Said) -> bool:

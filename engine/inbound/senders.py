@@ -20,6 +20,7 @@ _SHOWN = re.compile(
     r"|microsoft outlook|mail router",
     re.IGNORECASE,
 )
+_PROGRAM = re.compile(r"mail(?:er)?[-_.]?daemon|mail delivery|delivery subsystem|^\s*<>", re.IGNORECASE)
 _SUBJECTS: dict[str, str] = {
     "failure": r"""
         undeliver(able|ed)
@@ -96,7 +97,7 @@ _SUBJECTS: dict[str, str] = {
 
 _STILL_TRYING = r"""
     (has|have|was) (been |not yet been |be )?(delayed|postponed|deferred)
-    not (yet )?been delivered
+    not yet (been |be )?delivered
     (will|shall) (be retried|retry|continue (to try|trying)|keep (on )?trying|try again)
     still being retried
     warning (message )?only
@@ -152,6 +153,11 @@ def from_server(mail: ParsedMail) -> str:
     if _SHOWN.search(sender[:200]):
         return f"From: {sender[:100]}"
     return ""
+
+
+def is_daemon(mail: ParsedMail) -> bool:
+    """Whether it is the program itself that writes, and no person in charge of it."""
+    return "x-failed-recipients" in mail.head or bool(_PROGRAM.search(mail.head.text("from")[:200]))
 
 
 def has_empty_path(mail: ParsedMail) -> bool:

@@ -99,7 +99,7 @@ class Account(_Part):
     security: Security = Security.STARTTLS
     sendmail: Sendmail | None = None
     """The mails go to this program instead of a server; host, port and login mean nothing then."""
-    user: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    user: Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$", max_length=255)] | None = None
     password: SecretStr | None = None
     oauth: OAuth | None = None
     """The user logs in with a token instead of a password."""

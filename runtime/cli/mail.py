@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ...engine.inbound import Evidence, Failure, Verdict, analyse
-from .terminal import out, say_json
+from ...engine.inbound import Evidence, Failure, Limits, Verdict, analyse
+from .terminal import out, say_error, say_json
 
 app = typer.Typer(no_args_is_help=True, help="Look at mails that came in.")
 
@@ -36,7 +36,10 @@ def inspect(paths: Paths, as_json: LinesOption = False) -> None:
     A file that can't be read is a line with an error; the others go on. Exits with 3 if there was one.
     """
     has_failed = False
-    for found in _inspected(list(_files(paths))):
+    files = list(_files(paths))
+    if not files:
+        say_error(f"There are no .eml files in {', '.join(map(str, paths))}.")
+    for found in _inspected(files):
         has_failed |= found["error"] is not None
         if as_json:
             say_json(found)
@@ -49,10 +52,17 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     """Each file with the name under which it is told: as it was given, or its path within the folder given."""
     for path in paths:
         if path.is_dir():
-            for file in sorted(path.rglob("*.eml")):
-                yield file, file.relative_to(path).as_posix()
+            yield from ((file, file.relative_to(path).as_posix()) for file in sorted(_in_folder(path)))
         else:
             yield path, str(path)
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    """The mails in a folder and all below, and each folder that can't be looked into."""
+    closed: list[Path] = []
+    for root, _, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
+        yield from (Path(root, name) for name in names if name.lower().endswith(".eml"))
+    yield from closed
 
 
 def _inspected(files: list[tuple[Path, str]]) -> Iterator[dict[str, Any]]:
@@ -69,10 +79,12 @@ def _inspected(files: list[tuple[Path, str]]) -> Iterator[dict[str, Any]]:
 def _one(file: tuple[Path, str]) -> dict[str, Any]:
     path, name = file
     try:
-        content = path.read_bytes()
+        if path.exists() and not path.is_file() and not path.is_dir():
+            return told(name, None, f"{name} is no file but a pipe or a device. Give a file or a folder.")
+        with path.open("rb") as opened:
+            return told(name, analyse(opened.read(Limits().size + 1)), None)
     except OSError as error:
         return told(name, None, f"{name} can't be read: {error.strerror or error}. Check the path and its rights.")
-    return told(name, analyse(content), None)
 
 
 def told(name: str, verdict: Verdict | None, error: str | None) -> dict[str, Any]:

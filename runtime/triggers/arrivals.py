@@ -135,7 +135,7 @@ def is_as_seen(seen: Seen) -> bool:
     """Whether the file is still there, unchanged."""
     try:
         return _is(seen, seen.path.lstat())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

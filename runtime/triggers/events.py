@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,8 @@ class ArrivedFile:
     digest: str
     copy: str | None
     """Its copy, relative to the workspace's files; None where it was not read."""
+    is_moved: bool = False
+    """It was moved to where it belongs: what lies there again is another arrival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,19 +185,19 @@ def files_here(connection: Connection, trigger_id: int) -> list[Event]:
     return [_event(row) for row in connection.execute(query).mappings()]
 
 
-def set_file_gone(connection: Connection, event_id: int, message: str | None = None) -> None:
-    """Its file lies there no longer. The message is added where something is to be told."""
-    changed: dict[str, Any] = {"is_file_here": False}
-    if message:
-        changed["message"] = message
-    connection.execute(update(table).where(table.c.id == event_id).values(changed))
+def set_file_gone(connection: Connection, event: Event, *, is_moved: bool, message: str | None) -> None:
+    """Its file lies there no longer. The message is kept where something is to be told."""
+    if event.file is None:
+        return
+    file = _file_columns(replace(event.file, is_moved=is_moved))
+    changed = {"is_file_here": False, "file": file} | ({"message": message} if message else {})
+    connection.execute(update(table).where(table.c.id == event.id).values(changed))
 
 
 def moved_files(connection: Connection, trigger_id: int, keys: str) -> int:
-    """How many firings have keys that begin so and have let go of their file."""
+    """How many firings have keys that begin so, and files that were moved away."""
     begins = table.c.key.startswith(keys, autoescape=True) & (table.c.trigger == trigger_id)
-    query = select(func.count()).select_from(table).where(begins, ~table.c.is_file_here)
-    return int(connection.execute(query).scalar_one())
+    return sum(file["is_moved"] for file in connection.execute(select(table.c.file).where(begins)).scalars())
 
 
 def remember(connection: Connection, row: TriggerRow, causes: Sequence[Cause], now: datetime) -> list[Event]:

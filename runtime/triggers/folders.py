@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -26,6 +27,8 @@ from .launching import Launcher
 from .rows import TriggerRow
 from .states import FiringState
 
+FORGOTTEN_AFTER = timedelta(days=30)
+"""Since it arrived: then a file that is missing is waited for no longer."""
 INCOMING = "incoming"
 """The folder of the copies, in the workspace's files."""
 ENDED = frozenset({RunState.FINISHED, RunState.FAILED, RunState.CANCELLED})
@@ -66,7 +69,7 @@ class FolderWatch:
         fired: list[Event] = []
         with self._trouble_noted():
             folder = folder_of(self._workspace, self.settings)
-            await self._put_away(folder)
+            await self._put_away(folder, now)
             fired = await self._take_up(folder, now)
         await self._tell(self._trouble)
         return fired
@@ -107,18 +110,18 @@ class FolderWatch:
     async def _fire(self, seen: Seen) -> Event | None:
         """The firing of a file, unless it is known already or not complete."""
         if (flaw := self._flaw(seen)) is not None:
-            self._known.add(seen)
             return await self._refuse(seen, flaw)
         try:
             digest = await asyncio.to_thread(digest_of, seen)
             key = await self._key(seen, digest)
-            if key is None or await self._is_known(key):
+            if key is None:
+                return None
+            if await self._is_known(key):
                 self._known.add(seen)
                 return None
             copy = await asyncio.to_thread(keep_copy, seen, digest, self._files / INCOMING)
         except NotCompleteError:
             return None
-        self._known.add(seen)
         return await self._launcher.fire(self.row, self._cause(seen, digest, key, copy))
 
     @property
@@ -176,20 +179,24 @@ class FolderWatch:
             key = await self._key(seen, "") or key
         file = ArrivedFile(path, seen.size, seen.changed_ns, "", None)
         cause = Cause(key=key, state=FiringState.REFUSED, message=flaw, file=file, is_file_here=is_movable)
-        return await self._launcher.fire(self.row, cause)
+        event = await self._launcher.fire(self.row, cause)
+        if not is_movable:
+            self._known.add(seen)
+        return event
 
     # Afterwards
 
     async def _files_here(self) -> list[Event]:
         return await self._workspace.store.read(lambda connection: events.files_here(connection, self.row.id))
 
-    async def _put_away(self, folder: Path) -> None:
+    async def _put_away(self, folder: Path, now: datetime) -> None:
         """Moves the files whose runs have ended."""
         for event in await self._files_here():
-            if (place := await self._place(event)) is not None:
+            if event.file is not None and (place := await self._place(event)) is not None:
                 with self._trouble_noted():
-                    told = await asyncio.to_thread(_move, event, folder / place)
-                    await self._set_gone(event.id, told)
+                    fate = await asyncio.to_thread(_move, event.file, folder / place)
+                    if fate is not _Fate.MISSING or now - event.created_at > FORGOTTEN_AFTER:
+                        await self._set_gone(event, fate)
 
     async def _place(self, event: Event) -> str | None:
         """The folder that a file belongs into; None while that is open."""
@@ -204,28 +211,43 @@ class FolderWatch:
             return None
         return f"{self.settings.done if state == RunState.FINISHED else self.settings.failed}/{name}"
 
-    async def _set_gone(self, event_id: int, told: str | None) -> None:
+    async def _set_gone(self, event: Event, fate: _Fate) -> None:
         def write(connection: Connection) -> None:
-            events.set_file_gone(connection, event_id, told)
+            events.set_file_gone(connection, event, is_moved=fate is _Fate.MOVED, message=TOLD[fate])
 
         await self._workspace.store.write(write)
 
 
-def _move(event: Event, folder: Path) -> str | None:
-    """Moves the file of a firing. What is to be told: that something else lies there now, say."""
-    if event.file is None:
-        return None
-    seen = _seen(event.file)
-    target = folder / seen.path.name
+class _Fate(Enum):
+    """What became of a file that was to be moved."""
+
+    MOVED = "moved"
+    REPLACED = "replaced"
+    MISSING = "missing"
+    """Taken away, or its share is not there at present: an empty folder lies where it is mounted otherwise."""
+
+
+TOLD = {
+    _Fate.MOVED: None,
+    _Fate.REPLACED: "The file was replaced before its run had ended.",
+    _Fate.MISSING: "The file was taken away before its run had ended.",
+}
+
+
+def _move(file: ArrivedFile, folder: Path) -> _Fate:
+    """Moves a file, unless a program did so that ended before it could say so."""
+    seen = _seen(file)
+    moved = Seen(folder / seen.path.name, seen.size, seen.changed_ns)
+    if is_as_seen(moved):
+        return _Fate.MOVED
     if not is_as_seen(seen):
-        is_moved = target.exists()  # by a program that ended before it could say so
-        return None if is_moved else "The file was taken away or replaced before its run had ended."
+        return _Fate.REPLACED if os.path.lexists(seen.path) else _Fate.MISSING
     folder.mkdir(parents=True, exist_ok=True)
-    seen.path.rename(target)
-    if not is_as_seen(Seen(target, seen.size, seen.changed_ns)) and not seen.path.exists():
-        target.rename(seen.path)  # another file took its place in between: that one has not been read
-        return "The file was replaced before its run had ended."
-    return None
+    seen.path.rename(moved.path)
+    if is_as_seen(moved) or os.path.lexists(seen.path):
+        return _Fate.MOVED
+    moved.path.rename(seen.path)  # another file took its place in between: that one has not been read
+    return _Fate.REPLACED
 
 
 def _seen(file: ArrivedFile) -> Seen:

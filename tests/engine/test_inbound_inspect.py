@@ -79,6 +79,21 @@ def test_a_file_that_cannot_be_read_is_a_line_and_not_the_end(folder: Path) -> N
     assert (first["is_bounce"], second["is_bounce"], second["error"]) == (False, True, None)
 
 
+def test_a_pipe_is_a_line_too(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.eml")
+
+    [found] = [line for line in lines(inspect(folder, "--json")) if line["error"]]
+
+    assert found["error"] == "pipe.eml is no file but a pipe or a device. Give a file or a folder."
+
+
+def test_a_folder_without_mails_is_told(tmp_path: Path) -> None:
+    done = inspect(tmp_path, "--json")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "There are no .eml files in" in done.stderr
+
+
 def test_people_get_a_line_of_words(folder: Path) -> None:
     done = inspect(folder)
 

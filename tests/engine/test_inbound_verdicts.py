@@ -74,6 +74,9 @@ BOUNCES = {
     "virus": (postfix(ANN, "5.7.1", "554 5.7.1 Virus found: Eicar", "end of DATA"), Reason.VIRUS, False),
     "German words": (postfix(ANN, "5.0.0", "550 Empfänger unbekannt"), Reason.USER_UNKNOWN, True),
     "full in German": (postfix(ANN, "5.0.0", "550 Das Postfach ist voll"), Reason.MAILBOX_FULL, False),
+    "a program that failed": (
+        report("Sorry.\n", fields(ANN, "5.3.0", "255").replace("smtp; 255", "x-unix; 255")), Reason.MAILER, False,
+    ),
     "unknown sender": (postfix(ANN, "5.0.0", "550 user does not exist", "MAIL FROM"), Reason.REJECTED, False),
 }  # fmt: skip
 
@@ -153,6 +156,12 @@ def test_a_bounce_that_says_nothing_is_unsure() -> None:
     assert (verdict.kind, verdict.reason, verdict.is_hard) == (Kind.BOUNCE, Reason.ON_HOLD, None)
 
 
+def test_an_address_does_not_die_of_words_that_speak_of_the_sender_too() -> None:
+    said = "550 The account or domain may not exist, or is blacklisted by our policy"
+
+    assert analyse(report("Sorry.\n", fields(ANN, "5.0.0", said))).is_hard is None
+
+
 def test_a_temporary_status_never_kills_an_address() -> None:
     verdict = analyse(report("Later.\n", fields(ANN, "4.1.1", "451 4.1.1 lookup error")))
 
@@ -197,6 +206,8 @@ ANSWERS = {
         "[Ticket#1] Eingangsbestätigung", "Wir haben Ihre Anfrage erhalten.", "Auto-Submitted: auto-replied",
         "Precedence: bulk", path="<support@kunde.example>",
     ),
+    "no sender, and nothing else": answer("AW: Ihre Rechnung 4711", "Danke!"),
+    "its own subject": answer("Automatische Antwort: Rechnung", "Danke!", path=f"<{ANN}>"),
     "body and no sender": answer(
         "Ihre Rechnung 4711", "Ich bin bis zum 12. März nicht im Büro. Diese Nachricht wurde automatisch erstellt."
     ),
@@ -224,6 +235,9 @@ def test_a_filter_that_asks_for_proof_is_a_challenge() -> None:
 PEOPLE = {
     "an answer": answer("AW: Ihre Rechnung 4711", "Vielen Dank, wir überweisen.", path=f"<{ANN}>"),
     "about a holiday": answer("Urlaub vom 3. bis 14. August", "Ich möchte Urlaub nehmen.", path=f"<{ANN}>"),
+    "an answer to a program": answer(
+        "AW: Automatische Antwort: Rechnung", "Dann bis Montag, danke.", path=f"<{ANN}>"
+    ),
     "about a parcel": answer("Delivery failed", "The parcel was returned to sender.", path=f"<{ANN}>"),
     "a bounce passed on": answer(
         "Fwd: Undelivered Mail Returned to Sender",
@@ -234,6 +248,14 @@ PEOPLE = {
     "a mailing list": plain(
         "Ann <ann@kunde.example>", "[liste] Abwesenheit", "Ich bin bald im Urlaub.", "List-Id: <liste.example.org>",
         "Precedence: list", path="<liste-bounces@example.org>",
+    ),
+    "a warning of a full mailbox": plain(
+        "postmaster@example.com", "Ihr Postfach ist fast voll", f"Das Postfach\n\n{OURS}\n\nist zu 95 % voll.\n",
+        path="<postmaster@example.com>",
+    ),
+    "a list of what lies in quarantine": plain(
+        "Postmaster <postmaster@example.com>", "Quarantäne", "Spam detected:\n\n<werbung@shop.example> (Angebot)\n",
+        path="<postmaster@example.com>",
     ),
     "a newsletter": plain("news@kunde.example", "Angebote", "Kaufen.", "Precedence: bulk", path="<n@kunde.example>"),
 }  # fmt: skip

@@ -121,6 +121,7 @@ async def test_an_unknown_account_names_the_nearest(accounts: Accounts, act: str
         ({"envelope_sender": "x\r\ny@example.com"}, "envelope_sender"),
         ({"sender_name": "Ann\r\nBcc: spy@example.com"}, "sender_name"),
         ({"host": "mail example"}, "host"),
+        ({"user": "ann\x01auth=Bearer x"}, "user"),
         ({"name": "../office"}, "name"),
         ({"password": "geheim"}, "there is a password but no user; name the user"),
         ({"limits": {"per_minute": 0}}, r"limits\.per_minute"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from postwerk.engine import ConfigError
+from postwerk.runtime.disk import DiskFullError
 from postwerk.runtime.runs import rows, service
 from postwerk.runtime.runs.progress import Progress
 from postwerk.runtime.runs.states import RunState
@@ -294,7 +295,22 @@ async def test_the_run_keeps_its_bytes_when_the_file_is_overwritten(drop: Drop) 
     assert "Zoe" in drop.copy_of(second).read_text("utf-8")
     assert drop.lying() == ["list.csv"]
     [told, _] = (await drop.desk.events("drop"))[:2]
-    assert told.message == "The file was taken away or replaced before its run had ended."
+    assert told.message == "The file was replaced before its run had ended."
+
+
+async def test_a_file_that_was_never_moved_away_is_known_however_it_comes_back(drop: Drop) -> None:
+    await drop.watched()
+    path = drop.put()
+    [first] = await drop.arrive()
+    path.rename(drop.path / ".kept")
+    drop.put(content="no;name\nK9;Zoe\n")
+    await drop.end(first)
+    await drop.arrive()
+
+    (drop.path / ".kept").replace(path)
+    await drop.arrive()
+
+    assert len(await drop.desk.runs()) == 2
 
 
 async def test_a_program_that_ended_after_the_move_is_made_up_for(drop: Drop) -> None:
@@ -309,6 +325,58 @@ async def test_a_program_that_ended_after_the_move_is_made_up_for(drop: Drop) ->
 
     [told] = await drop.desk.events("drop")
     assert (told.is_file_here, told.message) == (False, None)
+
+
+async def test_a_share_that_is_away_for_a_while_starts_no_second_run(drop: Drop) -> None:
+    await drop.watched()
+    drop.put()
+    [event] = await drop.arrive()
+    drop.path.rename(drop.path.with_name("unmounted"))
+    folder(drop.path)  # as an empty folder lies where a share is mounted otherwise
+    await drop.end(event)
+    await drop.look()
+    drop.path.rmdir()
+    await drop.look()
+
+    drop.path.with_name("unmounted").rename(drop.path)
+    await drop.arrive()
+
+    assert len(await drop.desk.runs()) == 1
+    assert drop.lying() == [f"done/{event.run}/list.csv"]
+
+
+async def test_a_file_that_was_taken_away_is_forgotten_after_a_month(drop: Drop) -> None:
+    await drop.watched()
+    path = drop.put()
+    [event] = await drop.arrive()
+    await drop.end(event)
+    path.unlink()
+
+    await drop.look()
+    assert (await drop.desk.events("drop"))[0].is_file_here
+    await drop.look(31 * 86400)
+
+    [told] = await drop.desk.events("drop")
+    assert (told.is_file_here, told.message) == (False, "The file was taken away before its run had ended.")
+
+
+async def test_what_cannot_be_kept_at_present_is_taken_up_later(drop: Drop) -> None:
+    await drop.watched()
+    long = {"month": "x" * 90_000}  # needs pages of its own
+    await drop.desk.add("drop", {"kind": "folder", "folder": str(drop.path), "input": "list"}, inputs=long)
+    drop.watches = [await drop.another_program()]
+    drop.put()
+    store = drop.desk.workspace.store
+    pages = await store.write(lambda connection: connection.exec_driver_sql("PRAGMA page_count").scalar())
+    await store.write(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}"))
+    await drop.look()
+    with pytest.raises(DiskFullError):
+        await drop.look()
+
+    await store.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1000000"))
+    [event] = await drop.look()
+
+    assert event.state == "started"
 
 
 async def test_many_files_at_once_start_a_run_each_the_oldest_first(drop: Drop) -> None:

@@ -56,7 +56,8 @@ BLOCKED = r"""
         |temporarily |currently |being |in |on |an |a |the |our |is_|lists? )*(block\w*|black-?list\w*|banned\
         |listed|barred|rejected|denied|refused|rbl|spamhaus|dnsbl|geblockt|gesperrt|suspicious|disallowed\
         |restricted)
-    (black-?listed|listed|blocklisted|block-?listed) (by|on|in|at|with|per)
+    (black-?listed|blocklisted|block-?listed) (by|on|in|at|with|per)
+(ip|host|address|client|server|domain|\d) (\S+ ){0,3}listed (by|on|in|at)
     \b(rbl|dnsbl|dnsrbl|attrbl|sbl|xbl|pbl|zen|blackhole|drbl|orbs)\b
     spamhaus|spamcop|sorbs|barracudacentral|abuseat|cloudmark|uceprotect|njabl|invaluement\
         |proofpoint.com/dnsbl|mailspike

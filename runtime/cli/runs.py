@@ -12,6 +12,8 @@ import typer
 from ..disk import DiskFullError
 from ..members import hosts
 from ..runs import rows, service
+from ..runs.again import again as do_again
+from ..runs.again import retry_failed
 from ..runs.progress import Progress
 from ..runs.report import report_of, summary_of
 from ..runs.starting import FlowRefused, start_run
@@ -156,11 +158,49 @@ def cancel(run_id: Annotated[str, typer.Argument(metavar="ID")], workspace: Work
     out.print(f"The run is cancelled; {number:,} mails will not leave.")
 
 
+@app.command("pause")
+def pause(run_id: Annotated[str, typer.Argument(metavar="ID")], workspace: WorkspaceOption = HERE) -> None:
+    """Let a run rest, and hold its mails, until it is resumed."""
+    number = in_workspace(workspace, lambda opened: service.pause(opened, run_id))
+    out.print(f"The run is paused; {number:,} mails are held. Go on with: postwerk runs resume {run_id}")
+
+
+@app.command("again")
+def again(
+    run_id: Annotated[str, typer.Argument(metavar="ID")],
+    from_step: Annotated[
+        str | None, typer.Option("--from", metavar="STEP", help="Only this step and all behind.")
+    ] = None,
+    only_failed: Annotated[bool, typer.Option("--only-failed", help="Only the rows that failed, read anew.")] = False,
+    is_now: Annotated[bool, typer.Option("--now", help="With the flow as it is now, not as it was then.")] = False,
+    workspace: WorkspaceOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Do a run again: as a new one; or from a step on, in the same run. What has left is not sent twice."""
+    if from_step and only_failed:
+        raise typer.BadParameter("Give either a step or --only-failed.", param_hint="--from")
+
+    async def prepare(opened: Workspace) -> str:
+        if only_failed:
+            return await retry_failed(opened, run_id, is_now=is_now)
+        return await do_again(opened, run_id, from_step, is_now=is_now)
+
+    async def go(opened: Workspace) -> dict[str, Any]:
+        if await opened.store.read(hosts):
+            return await _followed(opened, await prepare(opened), is_waiting=True, is_quiet=as_json)
+        with opened.alone(f"postwerk runs again {run_id}"):
+            wanted = await prepare(opened)
+            run = await opened.store.read(lambda connection: rows.get_run(connection, wanted))
+            return await _watched(opened, run, is_sending=True, is_quiet=as_json)
+
+    _tell(in_workspace(workspace, go), as_json=as_json)
+
+
 @app.command("resume")
 def resume(
     run_id: Annotated[str, typer.Argument(metavar="ID")], workspace: WorkspaceOption = HERE, as_json: JsonOption = False
 ) -> None:
-    """Let a run go on that was interrupted, failed or cancelled."""
+    """Let a run go on that was paused, interrupted, failed or cancelled."""
 
     async def go(opened: Workspace) -> dict[str, Any]:
         if await opened.store.read(hosts):

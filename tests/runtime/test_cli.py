@@ -266,6 +266,35 @@ def test_a_run_is_cancelled_from_elsewhere(postwerk: Program, folder: Path, offi
     assert office.mails == []
 
 
+def test_a_run_is_paused_from_elsewhere_and_resumed(postwerk: Program, folder: Path, office: PostOffice) -> None:
+    with postwerk.started("run", halting(folder, at="K3"), "--json") as process:
+        wait_for(folder / "came-to-K3", process)
+        (run,) = postwerk("runs", "list", "--json").json["runs"]
+        paused = postwerk("runs", "pause", run["id"])
+        (folder / "go").touch()
+        out, _ = process.communicate(timeout=60)
+    assert (paused.code, process.returncode, json.loads(out)["state"]) == (0, 0, "paused")
+    assert office.mails == []
+
+    resumed = postwerk("runs", "resume", run["id"], "--json")
+
+    assert (resumed.code, resumed.json["state"]) == (0, "finished")
+    assert office.recipients == everybody(5)
+
+
+def test_only_what_failed_is_done_again(postwerk: Program, folder: Path, office: PostOffice) -> None:
+    write_list(folder, 5, bad=2)
+    first = postwerk("run", mailing(folder, settings={"bad_rows": "skip"}), "--json")
+    write_list(folder, 5)
+
+    again = postwerk("runs", "again", first.json["id"], "--only-failed", "--json")
+
+    assert (first.code, again.code) == (SOME_FAILED, 0)
+    assert again.json["mails"] == {"sent": 2}
+    assert office.recipients == everybody(5)
+    assert postwerk("runs", "again", first.json["id"], "--only-failed", "--from", "send").code == USAGE
+
+
 def test_an_account_in_trouble_is_told_and_its_mails_stay_queued(postwerk: Program, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

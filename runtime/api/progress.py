@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Any
 
 from ..runs.progress import Progress
@@ -54,7 +55,7 @@ def told(progress: Progress) -> dict[str, Any]:
         "mails_per_second": round(progress.posting.rate, 1),
         "seconds_left": {
             "rows": _rounded(progress.building.seconds_left(left)) if progress.is_read and left else None,
-            "mails": _rounded(progress.posting.seconds_left(progress.open_mails)) if progress.open_mails else None,
+            "mails": _rounded(progress.seconds_of_mails(datetime.now(UTC))) if progress.open_mails else None,
         },
     }
 

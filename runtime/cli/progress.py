@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -62,7 +63,7 @@ def rows_words(progress: Progress) -> str:
     """`1,200 of 4,000 · 310/s · 9 s left`, and how many have failed."""
     words = [f"{progress.built:,} of {progress.read:,}{'' if progress.is_read else '…'}"]
     if left := progress.read - progress.built:
-        words += _pace(progress.building, left if progress.is_read else None)
+        words += _pace(progress.building, progress.building.seconds_left(left) if progress.is_read else None)
     if failed := progress.endings["failed"]:
         words.append(f"{failed:,} failed")
     return " · ".join(words)
@@ -75,18 +76,16 @@ def mail_words(progress: Progress) -> str:
         return ""
     words = [f"{progress.settled:,} of {mails:,}"]
     if progress.open_mails:
-        words += _pace(progress.posting, progress.open_mails)
+        words += _pace(progress.posting, progress.seconds_of_mails(datetime.now(UTC)))
     for state in (MailState.DEFERRED, MailState.IN_DOUBT, MailState.FAILED):
         if number := progress.mails[state]:
             words.append(f"{number:,} {state.value.replace('_', ' ')}")
     return " · ".join(words)
 
 
-def _pace(meter: Meter, left: int | None) -> list[str]:
-    if not meter.rate:
-        return []
-    seconds = None if left is None else meter.seconds_left(left)
-    return [f"{meter.rate:,.0f}/s", *([] if seconds is None else [f"{duration(seconds)} left"])]
+def _pace(meter: Meter, seconds: float | None) -> list[str]:
+    rate = [f"{meter.rate:,.0f}/s"] if meter.rate else []
+    return [*rate, *([] if seconds is None else [f"{duration(seconds)} left"])]
 
 
 def duration(seconds: float) -> str:

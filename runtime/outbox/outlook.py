@@ -8,8 +8,10 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from ..accounts import Account
-from ..store import budgets, outbox
+from ..store import accounts, budgets, outbox
+from .following import accounts_of
 from .forecast import forecast
+from .limits import is_limited
 from .states import MailState
 
 WAITING = (MailState.QUEUED, MailState.SENDING, MailState.DEFERRED)
@@ -21,6 +23,14 @@ class Outlook:
 
     mails: int
     ends_at: datetime
+
+
+def end_of_run(connection: Connection, run: str, now: datetime, rate: float | None) -> datetime | None:
+    """When the last mail of a run will have left; None where no account that it uses has limits."""
+    query = select(accounts.c.settings).where(accounts.c.name.in_(accounts_of(connection, run)))
+    used = [Account.model_validate(settings) for settings in connection.execute(query).scalars()]
+    limited = [account for account in used if is_limited(account.limits)]
+    return max((outlook(connection, account, 0, now, rate).ends_at for account in limited), default=None)
 
 
 def outlook(connection: Connection, account: Account, more: int, now: datetime, rate: float | None) -> Outlook:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ..outbox import FINAL, MailState
@@ -57,6 +58,8 @@ class Progress:
     mails: Counter[MailState] = field(default_factory=Counter)
     building: Meter = field(default_factory=Meter)
     posting: Meter = field(default_factory=Meter)
+    mails_end_at: datetime | None = None
+    """When the accounts' limits let the last mail leave, where they have limits."""
 
     @property
     def settled(self) -> int:
@@ -70,6 +73,12 @@ class Progress:
     def become(self, other: Progress) -> None:
         """Tells what the other tells, to those who look at this one."""
         self.__dict__.update(other.__dict__)
+
+    def seconds_of_mails(self, now: datetime) -> float | None:
+        """The estimate for the mails: by the accounts' limits, else by the rate."""
+        if self.mails_end_at is not None:
+            return max(0.0, (self.mails_end_at - now).total_seconds())
+        return self.posting.seconds_left(self.open_mails)
 
     def mark(self) -> None:
         """Notes how much is done, for the rates."""

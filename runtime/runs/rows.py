@@ -42,6 +42,8 @@ class Run:
     totals: Mapping[str, Any] | None = None
     parent: str | None = None
     """The run whose failed items it does again."""
+    default_account: str | None = None
+    """What was the default when it was started: a run does not change its sender on the way."""
 
 
 @dataclass(frozen=True, slots=True)

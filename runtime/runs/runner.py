@@ -20,6 +20,7 @@ from ...engine.agenda import Entry, agenda
 from ...engine.plan import Root, Stage
 from ..clock import Clock, WallClock
 from ..outbox import following, outbox
+from ..outbox.outlook import end_of_run
 from ..store import Store
 from ..work import Crew, Workshop
 from . import rows, turns
@@ -253,10 +254,14 @@ class Runner:
     async def _look(self) -> None:
         """Looks where the mails stand, and whether a person has cancelled."""
         run_id = self.run.id
-        state, counts = await self.store.read(
-            lambda connection: (rows.state_of(connection, run_id), outbox.counts(connection, run_id))
+        now, rate = self.clock.now(), self.progress.posting.rate or None
+        state, self.progress.mails, self.progress.mails_end_at = await self.store.read(
+            lambda connection: (
+                rows.state_of(connection, run_id),
+                outbox.counts(connection, run_id),
+                end_of_run(connection, run_id, now, rate),
+            )
         )
-        self.progress.mails = counts
         self.progress.mark()
         if state not in ACTIVE:
             raise RunEndedError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -82,6 +83,7 @@ async def start_run(
         row_limit=limit,
         created_at=now,
         parent=parent,
+        default_account=await workspace.accounts.default(),
     )
     await workspace.store.write(lambda connection: rows.add_run(connection, run))
     return run
@@ -106,7 +108,7 @@ async def setup_of(workspace: Workspace, run: rows.Run) -> Setup:
         files={name: workspace.blobs.read(ref) for name, ref in run.files.items()},
         output=workspace.folder / "output" / run.id,
         blobs=workspace.blobs.place,
-        keyring=await workspace.keyring(),
+        keyring=replace(await workspace.keyring(), default=run.default_account),
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from ..outbox import MOVING, outbox
+from ..outbox.outlook import end_of_run
 from ..workspace import Workspace
 from . import rows, turns
 from .progress import Progress
@@ -52,5 +54,6 @@ def _look(connection: Connection, run_id: str) -> tuple[Progress, bool]:
     for chunk in rows.chunks_of(connection, run_id):
         progress.add_kept(chunk.counts)
     progress.mails = outbox.counts(connection, run_id)
+    progress.mails_end_at = end_of_run(connection, run_id, datetime.now(UTC), None)
     rests = turns.is_resting(connection, run_id) and not any(progress.mails[state] for state in MOVING)
     return progress, run.state in ACTIVE and not rests

@@ -20,6 +20,7 @@ def upgrade() -> None:
 
 def _runs() -> None:
     op.add_column("runs", sa.Column("parent", sa.String(64)))
+    op.add_column("runs", sa.Column("default_account", sa.String(200)))
     op.add_column("runs", sa.Column("holder", sa.String(32)))
     op.add_column("runs", sa.Column("turn", sa.Integer(), server_default="0", nullable=False))
     op.add_column("runs", sa.Column("rest", sa.JSON()))

@@ -24,6 +24,7 @@ runs = Table(
     Column("message", Text),
     Column("totals", Json),
     Column("parent", String(64)),
+    Column("default_account", String(200)),
     Column("holder", String(32)),
     Column("turn", Integer, nullable=False, server_default="0"),
     Column("rest", Json),

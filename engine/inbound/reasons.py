@@ -38,6 +38,8 @@ _SAID = re.compile(r"(?<![\w.\-/:=@\[+])[45]\d\d[ -](?!bytes)")
 """Where the reply of the server begins."""
 _AGAIN = re.compile(r"(?<=[\w,.)])\s+[45]\d\d[- ](?:#?[45]\.\d{1,2}\.\d{1,3}\s)?")
 """Codes that stand before each further line of a reply."""
+_SUSPENDED = re.compile(r"delivery temporarily suspended:\s*", re.IGNORECASE)
+"""What Postfix says of its own queue, before the cause."""
 _OVER = {
     Reason.TOO_BIG: (Reason.EXCEEDS_LIMIT,),
     Reason.SPAM: (Reason.USER_UNKNOWN,),
@@ -85,8 +87,8 @@ def judge(said: Said) -> Judgement:
     why = matching(rule, said.diagnostic) or rule
     if not is_sure or reason is Reason.ON_HOLD or (reason in HARD and _is_disputed(said)):
         return Judgement(reason, why, None)
-    if reason is Reason.NOT_ACCEPT:
-        return Judgement(reason, why, not said.is_temporary)
+    if reason in HARD and said.is_temporary:  # it may be there tomorrow
+        return Judgement(reason, why, False if reason is Reason.NOT_ACCEPT else None)
     return Judgement(reason, why, reason in HARD)
 
 
@@ -118,7 +120,8 @@ def _reason(said: Said) -> tuple[Reason, str, bool]:
 def _is_disputed(said: Said) -> bool:
     """Whether the same words also speak of the sender, the text, or a limit: no address dies of such a reply."""
     core = _core(said.diagnostic)
-    return any(reason in _DISPUTING for table in (_strong(), _weak()) for reason, _ in table.found(core))
+    strong, weak = _strong().found(core), _weak().found(core)
+    return any(one in _DISPUTING for one, _ in strong) or any(one in (Reason.SPAM, Reason.POLICY) for one, _ in weak)
 
 
 _DISPUTING = frozenset({
@@ -157,7 +160,7 @@ def _unknown_at(said: Said, why: str) -> tuple[Reason, str, bool]:
 def _core(diagnostic: str) -> str:
     """What the server said, without whom and where it said it: names of hosts and people hold words, too."""
     found = _SAID.search(diagnostic)
-    text = _AGAIN.sub(" ", diagnostic[found.start() :] if found else diagnostic)
+    text = _SUSPENDED.sub("", _AGAIN.sub(" ", diagnostic[found.start() :] if found else diagnostic))
     return ADDRESS.sub("x@x", text)
 
 

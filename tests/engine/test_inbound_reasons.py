@@ -25,6 +25,7 @@ ROWS: dict[str, tuple[Reason, bool | None]] = {
     "550 5.4.1 Recipient address rejected: Access denied": (Reason.USER_UNKNOWN, True),
     "550 5.1.1 Adresse d au moins un destinataire invalide. Invalid recipient. OFR_416": (Reason.USER_UNKNOWN, True),
     "450 4.1.1 <ann@kunde.example>: unverified address": (Reason.ON_HOLD, None),
+    "450 4.1.1 <ann@kunde.example>: Recipient address rejected: User unknown": (Reason.USER_UNKNOWN, None),
     "553 5.1.2 Host unknown": (Reason.HOST_UNKNOWN, True),
     "Host or domain name not found. Name service error: Host not found, try again": (Reason.NETWORK, False),
     "556 5.1.10 Recipient address has null MX": (Reason.NOT_ACCEPT, True),
@@ -80,9 +81,11 @@ def test_a_continued_reply_is_read_as_one_sentence() -> None:
 
 
 def test_names_of_hosts_and_people_are_no_words_of_the_server() -> None:
-    said = "host spam.blocked.example[192.0.2.1] said: 550 5.1.1 <virus@blocked.example> User unknown"
+    said = "host spam.blocked.example[192.0.2.1] said: 550 5.1.1 <spam@policy.reasons.example> User unknown"
 
-    assert judge(Said(said, "5.1.1", "550")).reason is Reason.USER_UNKNOWN
+    found = judge(Said(said, "5.1.1", "550"))
+
+    assert (found.reason, found.is_hard) == (Reason.USER_UNKNOWN, True)
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,9 @@ class Meters:
     def text(self, snapshot: Snapshot, troubles: Mapping[str, Trouble]) -> bytes:
         """All metrics as Prometheus reads them."""
         registry = CollectorRegistry()
+        registry.register(_Counted(self.registry))
         registry.register(_Told(snapshot, troubles))
-        return generate_latest(self.registry) + generate_latest(registry)
+        return generate_latest(registry)
 
 
 @dataclass
@@ -157,6 +158,18 @@ def _oldest(connection: Connection) -> dict[str, datetime]:
         .group_by(outbox.c.account)
     )
     return {account: moment for account, moment in connection.execute(query) if moment is not None}
+
+
+@dataclass(eq=False)
+class _Counted(Collector):
+    """What was counted in this process, without the moments of creation: as many series again, that nobody asks for."""
+
+    registry: CollectorRegistry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self.registry.collect():
+            metric.samples = [one for one in metric.samples if not one.name.endswith("_created")]
+            yield metric
 
 
 class _Told(Collector):

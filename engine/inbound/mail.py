@@ -44,9 +44,7 @@ class Attachment:
 
     @property
     def content(self) -> bytes:
-        if self.held is not None:
-            return self.held
-        return self.part.content if self.part.media_type not in _NAMES else self.part.body
+        return self.part.content if self.held is None else self.held
 
 
 class ParsedMail:
@@ -170,7 +168,7 @@ def address_in(text: str) -> str:
 
 
 def addresses_in(text: str) -> list[str]:
-    """All addresses of a header; names in quotes are not looked into."""
+    """All addresses of a header, as they stand there."""
     return [one[0] for one in _ADDRESS.finditer(text)]
 
 

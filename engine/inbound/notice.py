@@ -120,7 +120,7 @@ def _weight(line: str, start: int, end: int, address: str, known: frozenset[str]
 
 
 def _said(lines: list[str], start: int, following: int) -> str:
-    """From the line before a recipient's own to the end of what is said of it."""
+    """From a recipient's line to the end of what is said of it."""
     stop = min(following, start + NEAR) if following > start else start + NEAR
     said: list[str] = []
     empty = 0

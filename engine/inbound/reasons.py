@@ -7,6 +7,7 @@ rows of words match, the upper one wins: the order is part of the rules.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,6 +39,8 @@ _SAID = re.compile(r"(?<![\w.\-/:=@\[+])[45]\d\d[ -](?!bytes)")
 """Where the reply of the server begins."""
 _AGAIN = re.compile(r"(?<=[\w,.)])\s+[45]\d\d[- ](?:#?[45]\.\d{1,2}\.\d{1,3}\s)?")
 """Codes that stand before each further line of a reply."""
+_SUSPENDED = re.compile(r"delivery temporarily suspended:\s*", re.IGNORECASE)
+"""What Postfix says of its own queue, before the cause."""
 _OVER = {
     Reason.TOO_BIG: (Reason.EXCEEDS_LIMIT,),
     Reason.SPAM: (Reason.USER_UNKNOWN,),
@@ -85,40 +88,68 @@ def judge(said: Said) -> Judgement:
     why = matching(rule, said.diagnostic) or rule
     if not is_sure or reason is Reason.ON_HOLD or (reason in HARD and _is_disputed(said)):
         return Judgement(reason, why, None)
-    if reason is Reason.NOT_ACCEPT:
-        return Judgement(reason, why, not said.is_temporary)
+    if reason in HARD and said.is_temporary:  # it may be there tomorrow
+        return Judgement(reason, why, False if reason is Reason.NOT_ACCEPT else None)
     return Judgement(reason, why, reason in HARD)
 
 
-def _reason(said: Said) -> tuple[Reason, str, bool]:
+_Found = tuple[Reason, str, bool]
+"""A reason, the rule behind it, and whether it is sure."""
+
+
+def _reason(said: Said) -> _Found:
+    return next(found for found in _candidates(said) if found)
+
+
+def _candidates(said: Said) -> Iterator[_Found | None]:
+    """What may tell the reason, the most telling first."""
     core = _core(said.diagnostic)
-    if core and (code := _provider_codes().first(core)):
-        return (*code, True)
-    coded = meaning(said.status)
-    is_telling = coded is not None and said.status.partition(".")[2] not in VAGUE
-    worded = _worded(core, said) if core else None
-    if worded and not (is_telling and coded in _OVER.get(worded[0], ()) and not _is_refused_at_rcpt(worded[0], said)):
-        return worded
-    if coded and is_telling:
-        return coded, f"status {said.status}", True
-    if core and (weak := _weak().first(core)):
-        is_for_sender = weak[0] is Reason.BLOCKED and said.at(_MAIL) and not said.at(_RCPT)
-        return Reason.REJECTED if is_for_sender else weak[0], weak[1], weak[0] is not Reason.USER_UNKNOWN
-    if coded:
-        return coded, f"status {said.status}", True
-    if found := _BY_REPLY.get(said.reply):
-        return found, f"reply {said.reply}", True
-    if said.at(_GREETING):
-        return Reason.BLOCKED, "refused at the greeting", True
-    if said.action == "delayed":
-        return Reason.EXPIRED, "action delayed", True
-    return Reason.ON_HOLD, "nothing that was said", False
+    coded, by_code = meaning(said.status), f"status {said.status}"
+    telling = coded if said.status.partition(".")[2] not in VAGUE else None
+    yield _published(core)
+    yield _worded(core, said, telling)
+    yield (telling, by_code, True) if telling else None
+    yield _weakly_worded(core, said)
+    yield (coded, by_code, True) if coded else None
+    yield (_BY_REPLY[said.reply], f"reply {said.reply}", True) if said.reply in _BY_REPLY else None
+    yield (Reason.BLOCKED, "refused at the greeting", True) if said.at(_GREETING) else None
+    yield (Reason.EXPIRED, "action delayed", True) if said.action == "delayed" else None
+    yield Reason.ON_HOLD, "nothing that was said", False
+
+
+def _published(core: str) -> _Found | None:
+    code = _provider_codes().first(core) if core else None
+    return (*code, True) if code else None
+
+
+def _worded(core: str, said: Said, telling: Reason | None) -> _Found | None:
+    """What the words say, unless a code that is made for another case stands beside them."""
+    found = _strong().first(core) if core else None
+    if not found:
+        return None
+    reason, rule = found
+    if telling in _OVER.get(reason, ()) and not (reason is Reason.USER_UNKNOWN and said.at(_RCPT)):
+        return None
+    if reason is Reason.HOST_UNKNOWN and said.is_temporary:  # the name server, not the name
+        return Reason.NETWORK, rule, True
+    return _unknown_at(said, rule) if reason is Reason.USER_UNKNOWN else (reason, rule, True)
+
+
+def _weakly_worded(core: str, said: Said) -> _Found | None:
+    found = _weak().first(core) if core else None
+    if not found:
+        return None
+    reason, rule = found
+    if reason is Reason.BLOCKED and said.at(_MAIL) and not said.at(_RCPT):
+        reason = Reason.REJECTED
+    return reason, rule, reason is not Reason.USER_UNKNOWN
 
 
 def _is_disputed(said: Said) -> bool:
     """Whether the same words also speak of the sender, the text, or a limit: no address dies of such a reply."""
     core = _core(said.diagnostic)
-    return any(reason in _DISPUTING for table in (_strong(), _weak()) for reason, _ in table.found(core))
+    strong, weak = _strong().found(core), _weak().found(core)
+    return any(one in _DISPUTING for one, _ in strong) or any(one in (Reason.SPAM, Reason.POLICY) for one, _ in weak)
 
 
 _DISPUTING = frozenset({
@@ -127,37 +158,21 @@ _DISPUTING = frozenset({
 })  # fmt: skip
 
 
-def _is_refused_at_rcpt(reason: Reason, said: Said) -> bool:
-    return reason is Reason.USER_UNKNOWN and said.at(_RCPT)
-
-
-def _worded(core: str, said: Said) -> tuple[Reason, str, bool] | None:
-    found = _strong().first(core)
-    if not found:
-        return None
-    reason, why = found
-    if reason is Reason.HOST_UNKNOWN and said.is_temporary:  # the name server, not the name
-        return Reason.NETWORK, why, True
-    if reason is Reason.USER_UNKNOWN:
-        return _unknown_at(said, why)
-    return reason, why, True
-
-
-def _unknown_at(said: Said, why: str) -> tuple[Reason, str, bool]:
+def _unknown_at(said: Said, rule: str) -> _Found:
     """Who is unknown depends on the command: the sender at MAIL, the recipient at RCPT, nobody surely after DATA."""
     if _RCPT.search(said.diagnostic):
-        return Reason.USER_UNKNOWN, why, True
+        return Reason.USER_UNKNOWN, rule, True
     if said.at(_MAIL) and not said.at(_RCPT):
-        return Reason.REJECTED, why, True
+        return Reason.REJECTED, rule, True
     if said.status[1:4] == ".1." or said.at(_RCPT):
-        return Reason.USER_UNKNOWN, why, True
-    return Reason.FILTERED if said.reply or said.at(_DATA) else Reason.USER_UNKNOWN, why, False
+        return Reason.USER_UNKNOWN, rule, True
+    return Reason.FILTERED if said.reply or said.at(_DATA) else Reason.USER_UNKNOWN, rule, False
 
 
 def _core(diagnostic: str) -> str:
     """What the server said, without whom and where it said it: names of hosts and people hold words, too."""
     found = _SAID.search(diagnostic)
-    text = _AGAIN.sub(" ", diagnostic[found.start() :] if found else diagnostic)
+    text = _SUSPENDED.sub("", _AGAIN.sub(" ", diagnostic[found.start() :] if found else diagnostic))
     return ADDRESS.sub("x@x", text)
 
 

@@ -21,7 +21,7 @@ from ..people import Role
 from ..plugins import node_classes
 from ..runs import listing
 from ..runs.starting import read_inputs
-from ..runs.states import ACTIVE
+from ..runs.states import ACTIVE, RunState
 from .fields import FlowIn, IfMatch, IfNoneMatch, RunId, version_seen
 from .problems import ApiError, MissingError
 from .routes import Routes, bytes_told
@@ -136,9 +136,10 @@ async def delete_flow(house: House, caller: Caller, flow_id: FlowIn, if_match: I
     """
     saved = await asyncio.to_thread(house.flows.get, flow_id)
     seen = version_seen(if_match, None, f"the flow {flow_id!r}")
-    wanted = listing.RunFilter(flow=saved.flow.id, states=ACTIVE)
+    wanted = listing.RunFilter(flow=saved.flow.id, states=ACTIVE | {RunState.PAUSED})
     if active := await house.workspace.store.read(lambda connection: listing.page_of_runs(connection, wanted, 1)):
-        raise ApiError(409, f"Run {active[0].id} of this flow is on. Cancel it first, or wait.", kind="refused")
+        told = f"Run {active[0].id} of this flow is {active[0].state}. Cancel it first, or wait until it has ended."
+        raise ApiError(409, told, kind="refused")
     await asyncio.to_thread(house.flows.delete, flow_id, seen or "")
     await house.audit.note(caller.did("flow.delete", flow_id, etag=saved.etag))
 

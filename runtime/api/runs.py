@@ -249,7 +249,7 @@ async def cancel_run(house: House, caller: Caller, run_id: RunIn) -> Cancelled:
 @routes.post("/runs/{run_id}/pause", needs=Role.OPERATOR, summary="Pause a run", problems=(404, 409), status_code=204,
              response_class=Response)  # fmt: skip
 async def pause_run(house: House, caller: Caller, run_id: RunIn) -> None:
-    """Lets a run rest until it is resumed. Mails that are queued already go on leaving."""
+    """Lets a run rest until it is resumed, with all its mails that have not left."""
     await _found(house, run_id)
     await house.engine.pause(run_id)
     await house.audit.note(caller.did("run.pause", run_id))

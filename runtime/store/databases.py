@@ -89,6 +89,11 @@ def is_clash(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in CLASHES
 
 
+def is_busy(error: DBAPIError) -> bool:
+    """Whether another program has kept an SQLite file to itself for too long: it hangs, or was frozen."""
+    return str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+
+
 def is_full(error: DBAPIError) -> bool:
     """Whether the database can't grow."""
     orig = error.orig
@@ -124,9 +129,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    cursor = connection.connection.cursor()  # past SQLAlchemy, which would spend more on it than SQLite does
-    cursor.execute("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
-    cursor.close()
+    _execute(connection, "BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
 
 
 def _prepare_postgresql(connection: Any, _: object) -> None:
@@ -143,9 +146,14 @@ def _begin_postgresql(connection: Connection) -> None:
         statement += connection.info.pop(FIRST, "")
     else:
         statement = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    _execute(connection, statement, prepare=False)
+
+
+def _execute(connection: Connection, statement: str, **how: Any) -> None:
+    """Past SQLAlchemy, which would spend more on it than SQLite does."""
     cursor: Any = connection.connection.cursor()
     try:
-        cursor.execute(statement, prepare=False)
+        cursor.execute(statement, **how)
     except connection.dialect.loaded_dbapi.OperationalError as error:
         raise OperationalError(statement, None, error) from error
     finally:

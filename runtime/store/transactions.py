@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from .databases import FIRST, RUNG, is_clash, is_lost, reason_of
+from .databases import FIRST, RUNG, is_busy, is_clash, is_lost, reason_of
 from .errors import OutcomeUnknownError, StoreUnreachableError
 from .marker import Marker
 
@@ -60,6 +60,8 @@ class Transactions:
                     result: T = outcome.result
                     return result
             except DBAPIError as error:
+                if is_busy(error):
+                    raise StoreUnreachableError(self._place, reason_of(error)) from error
                 clashes += is_clash(error)
                 if not is_lost(error) and not (is_clash(error) and clashes < MOST_CLASHES):
                     raise

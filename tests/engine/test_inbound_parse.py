@@ -174,6 +174,28 @@ def test_files_within_a_winmail_dat_are_attachments() -> None:
     assert found.text == "Hallo"
 
 
+def test_a_mail_attached_within_a_winmail_dat_is_listed_with_its_files() -> None:
+    inner = TNEF + tnef_attribute(2, 0x69002, b"\0" * 14) + tnef_attribute(2, 0x18010, b"b.txt\0")
+    inner += tnef_attribute(2, 0x6800F, b"innen")
+    held = b"\0" * 16 + inner
+    properties = (1).to_bytes(4, "little") + bytes.fromhex("0d000137") + (1).to_bytes(4, "little")
+    properties += len(held).to_bytes(4, "little") + held + b"\0" * (-len(held) % 4)
+    content = TNEF + b"".join(
+        tnef_attribute(2, name, value)
+        for name, value in (
+            (0x69002, b"\0" * 14),
+            (0x18010, b"Mail\0"),
+            (0x6800F, b"can't show"),
+            (0x69005, properties),
+        )
+    )
+
+    found = parse_mail(mail(base64.encodebytes(content), "Content-Type: application/ms-tnef",
+                            "Content-Transfer-Encoding: base64"))  # fmt: skip
+
+    assert [(one.name, one.content) for one in found.attachments] == [("Mail", inner), ("b.txt", b"innen")]
+
+
 @pytest.mark.parametrize("cut", range(0, 60, 7))
 def test_a_broken_winmail_dat_stays_an_attachment(cut: int) -> None:
     content = (TNEF + tnef_attribute(2, 0x69002, b"\0" * 14) + tnef_attribute(2, 0x6800F, b"%PDF"))[:cut]
@@ -207,6 +229,14 @@ def test_a_text_is_found_without_proper_boundaries(content_type: str, body: str,
     found = parse_mail(mail(body, f"Content-Type: {content_type}"))
 
     assert (found.text, defect in found.defects) == ("Text", True)
+
+
+def test_what_looks_like_a_boundary_within_a_line_parts_nothing() -> None:
+    body = "--b\n\nSiehe --b\nund --b-- dort\n--bc\n--b--\n"
+
+    found = parse_mail(mail(body, "Content-Type: multipart/mixed; boundary=b"))
+
+    assert (found.text, len(found.root.parts)) == ("Siehe --b\nund --b-- dort\n--bc", 1)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from postwerk.engine.inbound import Kind, Reason, analyse
 
 from .inbound_mails import (
+    ORIGINAL,
     OUR_ID,
     OURS,
     answer,
@@ -136,6 +137,29 @@ def test_a_notice_names_every_recipient() -> None:
     assert found == [(ANN, Reason.USER_UNKNOWN), ("bob@kunde.example", Reason.MAILBOX_FULL)]
 
 
+def test_what_stands_below_the_line_is_not_the_notice() -> None:
+    text = f"<{ANN}>:\nno such user. (#5.1.1)\n\n--- Below this line is a copy.\n\n<bob@kunde.example>:\nno\n"
+
+    verdict = analyse(plain("MAILER-DAEMON@mx.example.net", "failure notice", text))
+
+    assert [one.recipient for one in verdict.failures] == [ANN]
+
+
+def test_a_recipient_reported_twice_is_one_with_the_more_telling_reason() -> None:
+    stated = fields(ANN, "5.1.1", UNKNOWN) + "\n" + "\n".join(fields(ANN, "5.0.0", "550 no").split("\n")[3:])
+
+    assert [one.reason for one in analyse(report("Sorry.\n", stated)).failures] == [Reason.USER_UNKNOWN]
+
+
+def test_a_block_without_a_recipient_belongs_to_the_one_before() -> None:
+    stated = f"Reporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; {ANN}\nAction: failed\nStatus: 5.0.0\n\n"
+    stated += "Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 552 mailbox is full\n"
+
+    verdict = analyse(report("Sorry.\n", stated))
+
+    assert [(one.recipient, one.reason) for one in verdict.failures] == [(ANN, Reason.MAILBOX_FULL)]
+
+
 def test_a_report_in_the_midst_of_a_text_is_found() -> None:
     text = "Your mail was not delivered.\n\n" + fields(ANN, "5.1.1", UNKNOWN)
 
@@ -241,13 +265,14 @@ PEOPLE = {
     "about a parcel": answer("Delivery failed", "The parcel was returned to sender.", path=f"<{ANN}>"),
     "a bounce passed on": answer(
         "Fwd: Undelivered Mail Returned to Sender",
-        f"Was ist das?\n\n> <{ANN}>: 550 5.1.1 User unknown\n> Final-Recipient: rfc822; {ANN}\n",
+        f"Was ist das?\n\n> <{ANN}>: 550 5.1.1 User unknown\n> Final-Recipient: rfc822; {ANN}\n>\n"
+        + "".join(f"> {line}\n" for line in ORIGINAL.format(to=ANN).splitlines()),
         path=f"<{ANN}>",
     ),
     "Exchange suppresses answers": answer("AW: Rechnung", "Anbei.", "X-Auto-Response-Suppress: DR", path=f"<{ANN}>"),
     "a mailing list": plain(
         "Ann <ann@kunde.example>", "[liste] Abwesenheit", "Ich bin bald im Urlaub.", "List-Id: <liste.example.org>",
-        "Precedence: list", path="<liste-bounces@example.org>",
+        "Precedence: bulk", path="<liste-bounces@example.org>",
     ),
     "a warning of a full mailbox": plain(
         "postmaster@example.com", "Ihr Postfach ist fast voll", f"Das Postfach\n\n{OURS}\n\nist zu 95 % voll.\n",
@@ -296,7 +321,7 @@ def test_a_sending_service_reports_as_json() -> None:
 
 
 def test_our_own_address_and_the_servers_are_no_recipients() -> None:
-    text = f"Message from {OURS} failed.\nContact postmaster@mx.example.net.\n\n<{ANN}>:\n550 5.1.1 unknown user\n"
+    text = f"Message from\n{OURS}\nfailed. Contact postmaster@mx.example.net.\n\n<{ANN}>:\n550 5.1.1 unknown user\n"
 
     verdict = analyse(plain("postmaster@mx.example.net", "Undeliverable mail", text))
 

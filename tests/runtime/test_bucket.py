@@ -16,6 +16,9 @@ from postwerk.engine import ConfigError
 from postwerk.runtime.blobs import BlobDamagedError, BlobRef, Blobs, Bucket, BucketUnreachableError, bucket
 
 from ..buckets import S3, s3_server
+from ..smtp_peers import Peer
+from .house import furnished
+from .trial import installed
 
 
 @pytest.fixture
@@ -156,6 +159,24 @@ def test_what_names_no_bucket_is_refused(url: str, tmp_path: Path) -> None:
 def test_a_cache_that_is_no_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^POSTWERK_BLOBS_CACHE is 'much'. Write a number of megabytes"):
         Bucket.from_environment("s3://bucket", tmp_path, {"POSTWERK_BLOBS_CACHE": "much"})
+
+
+async def test_a_mailing_by_way_of_a_bucket(
+    s3: S3, tmp_path: Path, peer: Peer, trial: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**s3.environment, "POSTWERK_BLOBS": f"s3://{s3.new_bucket()}/firm"}.items():
+        monkeypatch.setenv(name, value)
+    with installed(trial):
+        house = await furnished(tmp_path, peer)
+        with house.workspace:
+            house.write_list(number=300)  # so many that worker processes build them
+
+            report = await house.run(house.flow())
+
+    assert report["mails"] == {"sent": 300}
+    assert len(peer.mails) == 300
+    packs = {path.stem for path in (tmp_path / "workspace" / "blobs").rglob("*.pack")}
+    assert packs == {path.stem for path in (tmp_path / "workspace" / "blobs" / "cache").rglob("*.pack")} != set()
 
 
 def test_a_bucket_travels_to_workers_and_shows_no_key(place: Bucket) -> None:

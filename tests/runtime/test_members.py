@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from postwerk.runtime.members import LIMIT_SECONDS, Kind, Membership, MembershipLostError, bury, living
+from postwerk.runtime.members import EXIT_CODE, LIMIT_SECONDS, Kind, Membership, MembershipLostError, bury, living
 from postwerk.runtime.neighbours import is_gone, name_of_this_process
 from postwerk.runtime.store import Store, members
 from postwerk.runtime.store.moments import database_now
@@ -118,13 +118,15 @@ async def test_an_error_of_the_block_passes_as_it_is(store: Store) -> None:
 
 
 @contextmanager
-def other_program(place: Path | str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def other_program(place: Path | str, *how: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A member in a process of its own, and its id."""
-    command = [sys.executable, "-m", "tests.runtime.membered", str(place)]
+    command = [sys.executable, "-m", "tests.runtime.membered", str(place), *how]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as one:
         assert one.stdout is not None
-        yield one, one.stdout.readline().decode().strip()
-        one.kill()
+        try:
+            yield one, one.stdout.readline().decode().strip()
+        finally:
+            one.kill()
 
 
 async def test_a_neighbour_that_was_killed_is_buried_without_waiting_for_its_silence(
@@ -139,8 +141,16 @@ async def test_a_neighbour_that_was_killed_is_buried_without_waiting_for_its_sil
             assert await store.read(ids) == {member.id}
 
 
+async def until_it_has_just_beaten(store: Store, member: str) -> None:
+    beat_at = select(members.c.beat_at).where(members.c.id == member)
+    before = now = await store.read(lambda connection: connection.execute(beat_at).scalar_one())
+    while now == before:
+        now = await store.read(lambda connection: connection.execute(beat_at).scalar_one())
+
+
 async def test_who_is_frozen_and_woken_knows_before_it_does_anything(store: Store, place: Path | str) -> None:
     with other_program(place) as (child, other):
+        await until_it_has_just_beaten(store, other)  # frozen while it writes, it would keep an SQLite file to itself
         child.send_signal(signal.SIGSTOP)
         async with asyncio.timeout(20), Membership(store, Kind.SERVE) as member:
             await member.beaten()
@@ -153,6 +163,13 @@ async def test_who_is_frozen_and_woken_knows_before_it_does_anything(store: Stor
 
     # it asks its membership thousands of times a second, and writes what it hears when that changes
     assert told == ["suspended", "lost"]
+
+
+async def test_who_was_buried_and_does_not_leave_is_ended(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store, other_program(tmp_path / "store.db", "stubborn") as (child, other):
+        await store.write(lambda connection: bury(connection, [other]))
+
+        assert await asyncio.to_thread(child.wait, 20) == EXIT_CODE
 
 
 def test_a_process_is_known_by_more_than_its_number() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from postwerk.runtime.api.gate import is_local
@@ -195,3 +197,13 @@ def test_the_age_of_the_count_is_told() -> None:
     told = parsed(Meters().text(snapshot(counted_at=NOON - timedelta(seconds=30)), {}))
 
     assert value(told, "postwerk_mails_counted_seconds") == 30
+
+
+async def test_the_manual_tells_of_each_metric_and_of_no_other(door: Door) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    documented = set(re.findall(r"^\| `(postwerk_\w+)` \|", page, re.MULTILINE))
+
+    text = (await door.client(None).get(f"{door.url}/metrics")).text
+
+    families = {one.name for one in text_string_to_metric_families(text) if one.name.startswith("postwerk_")}
+    assert documented == families

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import Event
@@ -18,7 +20,7 @@ from postwerk.engine import ConfigError
 from postwerk.runtime.disk import DiskFullError
 from postwerk.runtime.migrations import HEAD
 from postwerk.runtime.migrations.upgrading import configuration
-from postwerk.runtime.store import Store, accounts, insert_new, runs
+from postwerk.runtime.store import Store, StoreUnreachableError, accounts, insert_new, runs
 from postwerk.runtime.store.schema import metadata
 from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
@@ -149,6 +151,20 @@ async def test_on_a_full_disk_nothing_is_lost_and_work_goes_on_afterwards(embedd
     assert await embedded.write(lambda connection: add("after", connection)) == "after"
     kept = [result for result in results if isinstance(result, str)]
     assert await embedded.read(names) == sorted(["before", "after", *kept])
+
+
+async def test_a_file_that_another_program_keeps_to_itself_is_told(embedded: Store, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
+        await embedded.write(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout = 50"))
+        other.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(
+            StoreUnreachableError, match=r"can't be reached: database is locked\. Nothing was changed"
+        ):
+            await embedded.write(lambda connection: add("a", connection))
+        other.execute("ROLLBACK")
+
+        assert await embedded.write(lambda connection: add("b", connection)) == "b"
 
 
 async def test_commits_are_made_safe_on_the_disk(embedded: Store) -> None:

@@ -33,6 +33,8 @@ CONTENT = r"""
 """
 
 VIRUS = r"""
+(due to|because of) (a )?(virus|malware)
+virus: \S
     (virus|viruses|malware|trojan|worm|phishing/malicious\S*) (\S+ ){0,4}(detected|found|infected|content\
         |reject|blocked|removed|gefunden|erkannt|signature)
     infected (with|message|mail|file|attachment)

@@ -25,6 +25,7 @@ FIRST: tuple[tuple[Reason, str], ...] = (
     (Reason.NETWORK, r"""
         dns records for the destination
         unrouteable mail domain
+        host not found,? try again
     """),
     (Reason.TOO_MANY_CONNECTIONS, r"""
         throttling failure

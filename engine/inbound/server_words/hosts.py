@@ -92,7 +92,7 @@ exceeded permitted limits
 (mail|email|e-mail|message|server|\]) (has been|was) (temporarily )?rate limited
 has exceeded their limit
     (please )?try again slower
-    receiving mail (too quickly|at a rate)
+    receiving mails? (too quickly|at a rate)
     (has|have) sent (\S+ ){0,3}too many
     (too many|max|maximum|exceed\S*) (\S+ ){0,5}(messages|recipients|e-?mails|mails) (this|per|in an|an|today\
         |in this|each|in one) ?(hour|minute|day|session|second)?
@@ -153,6 +153,7 @@ BAD_REPUTATION = r"""
 """
 
 REJECTED = r"""
+verification failed for
 sender denied
 bad outbound sender
 sender (was )?not authenticated

@@ -43,6 +43,7 @@ WEAK: tuple[tuple[Reason, str], ...] = (
         restricted to
     """),
     (Reason.SECURITY, r"""
+        sicherheitsgr
         too many login attempts
         no identity changes
         application-specific password
@@ -66,6 +67,7 @@ WEAK: tuple[tuple[Reason, str], ...] = (
         don't authenticate
     """),
     (Reason.NETWORK, r"""
+        lost connection with
         dns query failed
         nonexistentdomain
         routing loop

@@ -158,9 +158,7 @@ async def test_a_file_that_another_program_keeps_to_itself_is_told(embedded: Sto
         await embedded.write(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout = 50"))
         other.execute("BEGIN IMMEDIATE")
 
-        with pytest.raises(
-            StoreUnreachableError, match=r"can't be reached: database is locked\. Nothing was changed"
-        ):
+        with pytest.raises(StoreUnreachableError, match=r"can't be reached: database is locked\. Nothing was changed"):
             await embedded.write(lambda connection: add("a", connection))
         other.execute("ROLLBACK")
 

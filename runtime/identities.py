@@ -40,7 +40,7 @@ class Identities:
 
     async def all(self) -> list[Identity]:
         """All identities with their keys, by name."""
-        return await self._store.read(self._all)
+        return await self._store.read(self.all_in)
 
     async def remove(self, name: str) -> None:
         """Forgets the identity and its key.
@@ -63,7 +63,8 @@ class Identities:
             raise _unknown(connection, name)
         return self._identity(connection, row)
 
-    def _all(self, connection: Connection) -> list[Identity]:
+    def all_in(self, connection: Connection) -> list[Identity]:
+        """As `all`, on a connection."""
         rows = connection.execute(select(table).order_by(table.c.name)).all()
         return [self._identity(connection, row) for row in rows]
 
@@ -96,10 +97,13 @@ class Certificates:
 
     async def all(self) -> dict[str, tuple[bytes, ...]]:
         """All certificates by address, as `comparable` writes it."""
+        return await self._store.read(self.all_in)
+
+    def all_in(self, connection: Connection) -> dict[str, tuple[bytes, ...]]:
+        """As `all`, on a connection."""
         query = select(certificate_table).order_by(certificate_table.c.address, certificate_table.c.fingerprint)
-        rows = await self._store.read(lambda connection: connection.execute(query).all())
         found: defaultdict[str, tuple[bytes, ...]] = defaultdict(tuple)
-        for row in rows:
+        for row in connection.execute(query):
             found[row.address] += (row.der,)
         return dict(found)
 

@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from filelock import FileLock, Timeout
+from sqlalchemy import Connection
 
 from ..engine import ConfigError, suggestion
 from ..engine.flow import Flow, load_flow
-from .accounts import Accounts
+from .accounts import Accounts, default_in
 from .blobs import Blobs, Bucket
 from .context import Keyring
 from .disk import full_disk_told
@@ -119,13 +120,14 @@ class Workspace:
 
     async def keyring(self) -> Keyring:
         """What nodes may know of accounts, identities and certificates."""
-        accounts = await self.accounts.all()
-        identities = await self.identities.all()
+        return await self.store.read(self._keyring)
+
+    def _keyring(self, connection: Connection) -> Keyring:
         return Keyring(
-            accounts={one.name: one.as_sender for one in accounts},
-            identities={one.name: one for one in identities},
-            certificates=await self.certificates.all(),
-            default=await self.accounts.default(),
+            accounts={one.name: one.as_sender for one in self.accounts.all_in(connection)},
+            identities={one.name: one for one in self.identities.all_in(connection)},
+            certificates=self.certificates.all_in(connection),
+            default=default_in(connection),
         )
 
     def find_flow(self, name: str) -> tuple[Flow, Path | None]:

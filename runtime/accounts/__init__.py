@@ -1,7 +1,7 @@
 """Mail accounts: how mail leaves, in whose name, and how much of it."""
 
 from .account import Account, InDoubt, Limits, Patience, Security, Timeouts, parse_account
-from .keeping import Accounts
+from .keeping import Accounts, default_in
 from .sendmail import Sendmail
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "Security",
     "Sendmail",
     "Timeouts",
+    "default_in",
     "parse_account",
 ]

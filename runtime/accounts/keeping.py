@@ -52,13 +52,16 @@ class Accounts:
 
     async def all(self) -> list[Account]:
         """All accounts without their passwords, by name."""
+        return await self._store.read(self.all_in)
+
+    def all_in(self, connection: Connection) -> list[Account]:
+        """As `all`, on a connection."""
         query = select(table.c.settings).order_by(table.c.name)
-        rows = await self._store.read(lambda connection: connection.execute(query).scalars().all())
-        return [Account.model_validate(settings) for settings in rows]
+        return [Account.model_validate(settings) for settings in connection.execute(query).scalars()]
 
     async def default(self) -> str | None:
         """The name of the account that sends where a step names none."""
-        return await self._store.read(_default)
+        return await self._store.read(default_in)
 
     async def make_default(self, name: str) -> None:
         """Has this account send where a step names none.
@@ -146,13 +149,14 @@ def _client(name: str) -> str:
     return f"oauth-client:{name}"
 
 
-def _default(connection: Connection) -> str | None:
+def default_in(connection: Connection) -> str | None:
+    """The name of the default account."""
     found: str | None = connection.execute(select(table.c.name).where(table.c.is_default)).scalar()
     return found
 
 
 def _known_default(connection: Connection) -> str:
-    found = _default(connection)
+    found = default_in(connection)
     if found is None:
         raise ConfigError(
             "No account is the default, and none was named. Name one, or set the default: "

@@ -27,6 +27,7 @@ from ..outbox.pace import Trouble
 from ..runs import again, rows, service, turns
 from ..runs.progress import Progress
 from ..runs.starting import start_run
+from ..runs.turns import Turn
 from ..runs.watching import watch
 from ..store import members
 from ..triggers.service import Triggers
@@ -103,9 +104,10 @@ class Host:
         """Writes a run down and begins with it: see `runtime/api/engine.py`."""
         flow, folder = self.workspace.find_flow(order.flow)
         run = await start_run(
-            self.workspace, flow, folder, order.inputs, is_dry=order.is_dry, limit=order.limit, run_id=order.run_id
-        )
-        await self._begin(run.id)
+            self.workspace, flow, folder, order.inputs, is_dry=order.is_dry, limit=order.limit, run_id=order.run_id,
+            holder=self.member.id,
+        )  # fmt: skip
+        await self._go_ahead(Turn(run.id, 1))
         return run.id
 
     async def cancel(self, run: str) -> int:
@@ -138,8 +140,11 @@ class Host:
         member = self.member.id
         turn = await self.workspace.store.write(lambda connection: turns.take_up(connection, run, member))
         if turn is not None:
-            self._turning.expect(turn)
-            await self._durable.begin(turn.run, turn.number)
+            await self._go_ahead(turn)
+
+    async def _go_ahead(self, turn: Turn) -> None:
+        self._turning.expect(turn)
+        await self._durable.begin(turn.run, turn.number)
 
     async def _look_after_runs(self) -> None:
         """Takes up what is free, and what the dead have left."""

@@ -35,7 +35,7 @@ class Turning:
         self._workspace, self._store, self._member, self._clock = workspace, workspace.store, member, clock
         self._delivery, self._benches, self._chunks = delivery, benches, chunks
         self._tasks: set[asyncio.Task[None]] = set()
-        self._rests: dict[str, Rest] = {}
+        self._expected: dict[tuple[str, int], Turn] = {}
         self._is_stopping = False
         self.progress: dict[str, Progress] = {}
         """Of the runs that are taken forward here."""
@@ -43,12 +43,11 @@ class Turning:
     def expect(self, turn: Turn) -> None:
         """This turn begins in a moment."""
         self.progress[turn.run] = Progress()
-        if turn.rest is not None:
-            self._rests[turn.run] = turn.rest
+        self._expected[turn.run, turn.number] = turn
 
     async def take_forward(self, run: str, turn: int) -> None:
         if not self._is_stopping:
-            task = asyncio.create_task(self._turn(Turn(run, turn, self._rests.pop(run, None))))
+            task = asyncio.create_task(self._turn(Turn(run, turn), self._expected.pop((run, turn), None)))
             self._tasks.add(task)
             await asyncio.wait([task])  # a host that ends cancels the task, and not the workflow
             self._tasks.discard(task)
@@ -63,12 +62,13 @@ class Turning:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _turn(self, turn: Turn) -> None:
-        member, rest = self._member.id, None
-        progress = self.progress.setdefault(turn.run, Progress())
+    async def _turn(self, turn: Turn, expected: Turn | None) -> None:
+        """One that was not expected was begun by somebody who is dead now, and may be over."""
+        if expected is None and not await self._take_over(turn):
+            return
+        rest, progress = None, self.progress.setdefault(turn.run, Progress())
         try:
-            if await self._store.write(lambda connection: turns.go_on(connection, turn, member)):
-                rest = await self._go(turn, progress)
+            rest = await self._go(expected or turn, progress)
         except (Transient, DiskFullError) as error:
             log.warning("Run %s waits: %s", turn.run, error.message)
             rest = AFTER_TROUBLE
@@ -81,6 +81,14 @@ class Turning:
             self.progress.pop(turn.run, None)
             await asyncio.shield(self._let_go(turn, rest))
 
+    async def _take_over(self, turn: Turn) -> bool:
+        member = self._member.id
+        try:
+            return await self._store.write(lambda connection: turns.go_on(connection, turn, member))
+        except (Transient, DiskFullError) as error:
+            log.warning("Run %s is left to others: %s", turn.run, error.message)
+            return False
+
     async def _let_go(self, turn: Turn, rest: Rest | None) -> None:
         member, now = self._member.id, self._clock.now()
         try:
@@ -89,8 +97,9 @@ class Turning:
             log.warning("Run %s is held until this program ends: %s", turn.run, error.message)
 
     async def _go(self, turn: Turn, progress: Progress) -> Rest | None:
-        run = await self._store.read(lambda connection: rows.get_run(connection, turn.run))
-        kept = await self._store.read(lambda connection: rows.chunks_of(connection, run.id))
+        run, kept = await self._store.read(
+            lambda connection: (rows.get_run(connection, turn.run), rows.chunks_of(connection, turn.run))
+        )
         for chunk in kept:
             progress.add_kept(chunk.counts)
         async with self._benches.at(run) as bench:

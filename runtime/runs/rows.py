@@ -90,11 +90,14 @@ class FailedRows:
         return key in self.keys or source in self.places
 
 
-def add_run(connection: Connection, run: Run) -> None:
+def add_run(connection: Connection, run: Run, holder: str | None = None) -> None:
+    """With a `holder` it is in its first turn already; else somebody takes it up."""
     row = {one.name: getattr(run, one.name) for one in fields(Run)}
     row["files"] = {name: [ref.pack, ref.offset, ref.size, ref.digest] for name, ref in run.files.items()}
-    connection.execute(insert(runs).values({**row, "inputs": dict(run.inputs), "state": run.state.value}))
-    ring(connection, BELL, run.id)
+    held = {"holder": holder, "turn": 0 if holder is None else 1}
+    connection.execute(insert(runs).values({**row, **held, "inputs": dict(run.inputs), "state": run.state.value}))
+    if holder is None:
+        ring(connection, BELL, run.id)
 
 
 def get_run(connection: Connection, run_id: str) -> Run:

@@ -55,10 +55,11 @@ async def start_run(
     run_id: str | None = None,
     kept: Mapping[str, bytes] | None = None,
     parent: str | None = None,
+    holder: str | None = None,
 ) -> rows.Run:
     """A new run, ready to go. Its templates and forms are kept as they are now, but for those that were `kept`.
 
-    With a `parent` it does only the items that have failed there.
+    With a `parent` it does only the items that have failed there. With a `holder` that member has taken it up.
 
     Whoever must not start twice gives the run's id: a second run of the same id is an IntegrityError.
 
@@ -83,9 +84,9 @@ async def start_run(
         row_limit=limit,
         created_at=now,
         parent=parent,
-        default_account=await workspace.accounts.default(),
+        default_account=lent.keyring.default,
     )
-    await workspace.store.write(lambda connection: rows.add_run(connection, run))
+    await workspace.store.write(lambda connection: rows.add_run(connection, run, holder))
     return run
 
 

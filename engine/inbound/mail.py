@@ -13,7 +13,7 @@ from .charsets import codec, raw_relative
 from .entity import Budget, Defect, Limits, Part, read_part
 from .fields import Head
 from .hypertext import text_of
-from .tnef import read_tnef
+from .tnef import read_tnef, text_of_tnef
 from .transfer import uuencoded
 from .words import decoded
 
@@ -127,7 +127,7 @@ class ParsedMail:
     @cached_property
     def _tnef_text(self) -> str:
         found = [read_tnef(part.content) for part in self.root.walk() if part.media_type in _TNEF]
-        return "\n\n".join(one.text.strip() or text_of(one.html) for one in found if one)
+        return "\n\n".join(text_of_tnef(one) for one in found if one)
 
     @cached_property
     def _stray_text(self) -> str:

@@ -146,16 +146,24 @@ def _weakly_worded(core: str, said: Said) -> _Found | None:
 
 
 def _is_disputed(said: Said) -> bool:
-    """Whether the same words also speak of the sender, the text, or a limit: no address dies of such a reply."""
+    """Whether words also speak of the sender, the text, or a limit, or only a code says that the address is dead."""
     core = _core(said.diagnostic)
-    strong, weak = _strong().found(core), _weak().found(core)
-    return any(one in _DISPUTING for one, _ in strong) or any(one in (Reason.SPAM, Reason.POLICY) for one, _ in weak)
+    strong = {reason for reason, _ in _strong().found(core)}
+    weak = {reason for reason, _ in _weak().found(core)}
+    return bool(strong & _DISPUTING or weak & ({Reason.SPAM, Reason.POLICY} if strong else _OTHERWISE))
 
 
 _DISPUTING = frozenset({
     Reason.BLOCKED, Reason.SPAM, Reason.POLICY, Reason.AUTH_FAILURE, Reason.BAD_REPUTATION, Reason.REQUIRE_PTR,
-    Reason.SPEEDING, Reason.TOO_MANY_CONNECTIONS, Reason.NO_RELAYING, Reason.VIRUS, Reason.MAILBOX_FULL,
+    Reason.SPEEDING, Reason.TOO_MANY_CONNECTIONS, Reason.NO_RELAYING, Reason.VIRUS, Reason.MAILBOX_FULL, Reason.CONTENT,
 })  # fmt: skip
+
+
+_OTHERWISE = frozenset({
+    Reason.SPAM, Reason.POLICY, Reason.SYSTEM, Reason.NETWORK, Reason.EXPIRED, Reason.MAILER, Reason.SECURITY,
+    Reason.BLOCKED, Reason.SYSTEM_FULL,
+})  # fmt: skip
+"""What weak words may say beside a code; then a person decides which of the two is right."""
 
 
 def _unknown_at(said: Said, rule: str) -> _Found:

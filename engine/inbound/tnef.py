@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 
+from .hypertext import text_of
+from .rtf import text_of_rtf, unpacked
+
 SIGNATURE = b"\x78\x9f\x3e\x22"
 _ATTRIBUTE = Struct("<BII")
 _WORD, _LONG = Struct("<H"), Struct("<I")
 _TITLE, _DATA, _START, _PROPERTIES = 0x18010, 0x6800F, 0x69002, 0x69005
 _MESSAGE_PROPERTIES, _BODY = 0x69003, 0x2800C
-_LONG_NAME, _CONTENT, _PLAIN_BODY, _HTML_BODY, _MIME_TYPE = 0x3707, 0x3701, 0x1000, 0x1013, 0x370E
+_LONG_NAME, _CONTENT, _MIME_TYPE = 0x3707, 0x3701, 0x370E
+_PLAIN_BODY, _HTML_BODY, _RTF_BODY = 0x1000, 0x1013, 0x1009
 _FIXED = {0x02: 4, 0x03: 4, 0x04: 4, 0x05: 8, 0x06: 8, 0x07: 8, 0x0A: 4, 0x0B: 4, 0x14: 8, 0x40: 8, 0x48: 16}
 """Bytes of a value by its MAPI type; 2-byte ones are padded to 4."""
 _OBJECT = 0x0D
@@ -37,7 +41,13 @@ class Tnef:
 
     text: str = ""
     html: str = ""
+    rtf: bytes = b""
     files: list[TnefFile] = field(default_factory=list)
+
+
+def text_of_tnef(found: Tnef) -> str:
+    """The text in the best form there is."""
+    return found.text.strip() or text_of(found.html) or text_of_rtf(found.rtf.decode("cp1252", "replace"))
 
 
 def read_tnef(content: bytes, depth: int = 0) -> Tnef | None:
@@ -86,6 +96,7 @@ def _take_text(found: Tnef, name: int, value: bytes) -> None:
     found.text = properties.get(_PLAIN_BODY, (0, b""))[1].decode("utf-8", "replace") or found.text
     html = properties.get(_HTML_BODY, (0, b""))[1]
     found.html = html.decode("utf-8", "replace") if html else found.html
+    found.rtf = unpacked(properties.get(_RTF_BODY, (0, b""))[1]) or found.rtf
 
 
 def _take_file(file: TnefFile, name: int, value: bytes) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
 from ..flows import Flows
-from ..oauth.server import DeviceGrant
 from ..people import Audit, Bearer, Deed, People, Role, Throttle, Tokens
 from ..workspace import Workspace
 from .engine import Engine
 from .problems import ApiError
+
+if TYPE_CHECKING:
+    from ..oauth.server import DeviceGrant
 
 FAILURES_OF_ADDRESS = 30
 """Failed logins from one address in a quarter of an hour; many people may share one."""

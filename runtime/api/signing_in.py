@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
@@ -11,13 +11,15 @@ from ...engine import ConfigError
 from ..accounts import Account
 from ..oauth import SignIn
 from ..oauth.errors import SignInError, TokenRefusedError
-from ..oauth.server import DeviceGrant, TokenServer
 from ..people import Role
 from .accounts import known
 from .fields import NameIn
 from .problems import ApiError
 from .routes import Routes
 from .services import Caller, House, PendingSignIn
+
+if TYPE_CHECKING:
+    from ..oauth.server import DeviceGrant, TokenServer
 
 routes = Routes("Accounts")
 NOT_YET = frozenset({"authorization_pending", "slow_down"})
@@ -94,6 +96,8 @@ async def finish_sign_in(house: House, caller: Caller, name: NameIn) -> SignInTo
 
 
 def _server(account: Account) -> TokenServer:
+    from ..oauth.server import TokenServer  # it costs each start 50 ms, and is seldom needed
+
     if account.oauth is None:
         raise ConfigError(f"The account {account.name!r} does not log in with tokens.")
     return TokenServer(account.oauth, account.tokens.client_secret)

@@ -20,7 +20,7 @@ from ..triggers.service import Kept
 from ..triggers.states import FiringState
 from ..triggers.telling import tell_event
 from ..triggers.webhooks import Received
-from .fields import FlowId
+from .fields import FlowId, Text
 from .problems import ApiError, MissingError, answer
 from .routes import Routes
 from .senders import must_send
@@ -56,7 +56,7 @@ class TriggerWanted(BaseModel):
     settings: dict[str, Any] = Field(
         description="`kind` (calendar, folder, webhook or hand), and what that kind can be told.", examples=[SETTINGS]
     )
-    group: Annotated[str, Field(max_length=100)] = ""
+    group: Annotated[Text, Field(max_length=100)] = ""
     inputs: Inputs = Field(default_factory=dict)
     is_published: bool = Field(False, description="It may fire.")
     secret: Annotated[SecretStr, Field(max_length=1000)] | None = Field(
@@ -120,7 +120,7 @@ class FireWanted(BaseModel):
 
 @routes.get("/triggers", needs=Role.VIEWER, summary="List the triggers")
 async def list_triggers(
-    house: House, group: Annotated[str | None, Query(max_length=100, description="Only those of a group.")] = None
+    house: House, group: Annotated[Text | None, Query(max_length=100, description="Only those of a group.")] = None
 ) -> TriggerList:
     """By group and name, with what they started and sent."""
     found = await house.engine.triggers.tell_all(group)

@@ -98,6 +98,10 @@ class Courier:
         self._has_more = True
         self._awake.set()
 
+    def go_on(self) -> None:
+        """Says that what kept its mails back may be gone."""
+        self._awake.set()
+
     def stop(self) -> None:
         """Has every session end after the mail that it is sending."""
         self._is_stopping = True

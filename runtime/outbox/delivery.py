@@ -187,8 +187,6 @@ class Delivery:
             await self._try(self._look)
 
     async def _next_beat_or_bell(self) -> None:
-        """Returns after the next heartbeat; a member that was cut off for a while lets its couriers go on then."""
-        was_alive = self._member.is_alive
         beat = asyncio.ensure_future(self._member.beaten())
         bell = asyncio.ensure_future(self._to_attend.wait())
         try:
@@ -197,8 +195,8 @@ class Delivery:
             beat.cancel()
             bell.cancel()
         self._to_attend.clear()
-        if not was_alive:
-            self._wake_all()
+        for courier in self._couriers.values():
+            courier.go_on()  # this member may have been cut off until now
 
     async def _look(self) -> None:
         member = self._member.id

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from postwerk.engine import Document, Message
 from postwerk.engine.inbound import Defect, Limits, parse_mail
+from postwerk.engine.inbound.rtf import text_of_rtf
 
 from .inbound_mails import wire
 from .mails import LOGO, PDF, draft, written
@@ -172,6 +173,53 @@ def test_files_within_a_winmail_dat_are_attachments() -> None:
 
     assert [(one.name, one.content) for one in found.attachments] == [("Grüße.pdf", b"%PDF")]
     assert found.text == "Hallo"
+
+
+def property_of(name: int, value: bytes) -> bytes:
+    """One binary MAPI property."""
+    counted = (1).to_bytes(4, "little") + len(value).to_bytes(4, "little")
+    return (
+        (1).to_bytes(4, "little")
+        + b"\x02\x01"
+        + name.to_bytes(2, "little")
+        + counted
+        + value
+        + b"\0" * (-len(value) % 4)
+    )
+
+
+@pytest.mark.parametrize(
+    ("packed", "expected"),
+    [  # the examples of MS-OXRTFCP, 4.1
+        (
+            "2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0",
+            "hello world",
+        ),
+        ("1a0000001c0000004c5a4675e2d44b51410004205758595a0d6e7d010eb0", "WXYZWXYZWXYZWXYZWXYZ"),
+    ],
+)
+def test_a_winmail_dat_that_holds_only_rtf_is_read(packed: str, expected: str) -> None:
+    content = TNEF + tnef_attribute(1, 0x69003, property_of(0x1009, bytes.fromhex(packed)))
+
+    found = parse_mail(mail(base64.encodebytes(content), "Content-Type: application/ms-tnef",
+                            "Content-Transfer-Encoding: base64"))  # fmt: skip
+
+    assert found.text == expected
+
+
+@pytest.mark.parametrize(
+    ("rtf", "expected"),
+    [
+        (r"{\rtf1\ansi{\fonttbl{\f0 Arial;}}\f0 Gr\'fc\'dfe\par Ann}", "Grüße\nAnn"),
+        (r"{\rtf1 Gr\u252\'fc\u223?e \{a\}\~b}", "Grüße {a}\u00a0b"),
+        (r"{\rtf1\ansicpg1251 \'cf\'f0}", "Пр"),
+        (r"{\rtf1\fromhtml1{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 Text\htmlrtf\par}\htmlrtf0}", "Text"),
+        (r"{\rtf1{\pict 0102}{\*\generator x}Text", "Text"),
+        ("{" * 5_000 + "tief", "tief"),
+    ],
+)
+def test_rtf_is_read_as_a_person_sees_it(rtf: str, expected: str) -> None:
+    assert text_of_rtf(rtf) == expected
 
 
 def test_a_mail_attached_within_a_winmail_dat_is_listed_with_its_files() -> None:

@@ -26,6 +26,7 @@ ROWS: dict[str, tuple[Reason, bool | None]] = {
     "550 5.1.1 Adresse d au moins un destinataire invalide. Invalid recipient. OFR_416": (Reason.USER_UNKNOWN, True),
     "450 4.1.1 <ann@kunde.example>: unverified address": (Reason.ON_HOLD, None),
     "450 4.1.1 <ann@kunde.example>: Recipient address rejected: User unknown": (Reason.USER_UNKNOWN, None),
+    "550 5.1.1 queue file write error": (Reason.USER_UNKNOWN, None),
     "553 5.1.2 Host unknown": (Reason.HOST_UNKNOWN, True),
     "Host or domain name not found. Name service error: Host not found, try again": (Reason.NETWORK, False),
     "556 5.1.10 Recipient address has null MX": (Reason.NOT_ACCEPT, True),

@@ -126,6 +126,7 @@ async def test_an_unknown_flow_is_404_with_the_nearest_name_and_never_a_path(doo
     assert path.status_code == 422
 
 
+@pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
 async def test_a_request_that_is_repeated_with_its_key_starts_one_run(door: Door, house: House) -> None:
     put_flow(house)
     client, key = door.client(Role.OPERATOR), {"Idempotency-Key": "3f6c"}
@@ -176,6 +177,7 @@ async def test_whoever_may_not_send_by_an_account_starts_no_flow_that_does(door:
 # Lists
 
 
+@pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
 async def test_runs_come_in_pages_and_none_twice(door: Door, house: House) -> None:
     put_flow(house)
     client = door.client(Role.OPERATOR)
@@ -212,6 +214,7 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(door: Door, cursor: str)
     assert (await door.client().get("/runs", params={"cursor": cursor})).status_code == 422
 
 
+@pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
 async def test_failures_are_told_with_their_place_in_pages(door: Door, house: House) -> None:
     put_flow(house, settings={"bad_rows": "skip"})
     house.write_list({"email": "nobody"}, {}, {"email": "also nobody"})

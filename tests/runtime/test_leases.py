@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from postwerk.runtime import members as program
 from postwerk.runtime.members import Kind, Membership, bury
 from postwerk.runtime.outbox import MailState
 from postwerk.runtime.outbox import leases as leasing
@@ -152,6 +153,29 @@ async def test_the_truth_of_its_last_holder_settles_a_doubt(post: Office, peer: 
         await post.until(S.SENT)
 
     assert (await post.only()).reply == "2.0.0 Ok: queued as 4711"
+
+
+@ON_BOTH
+async def test_a_program_that_was_cut_off_after_it_marked_a_mail_does_not_send_it(
+    post: Office, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it had been frozen between its commit and the first byte."""
+
+    async def cut_off(command: str) -> None:
+        if command == "DATA" and peer.connections == 1:
+            monkeypatch.setattr(program, "OWN_LIMIT_SECONDS", -1)
+
+    peer.before_answer = cut_off
+    await post.put(post.new(0))
+    async with asyncio.timeout(20), post.delivery():
+        while (await post.only()).attempts == 0 or (await post.only()).state is S.SENDING:  # noqa: ASYNC110  in a database
+            await asyncio.sleep(0.01)
+        assert ((await post.only()).state, peer.mails) == (S.QUEUED, [])
+
+        monkeypatch.setattr(program, "OWN_LIMIT_SECONDS", 4)
+        await post.until(S.SENT)
+
+    assert len(peer.mails) == 1
 
 
 @asynccontextmanager

@@ -54,6 +54,7 @@ def snapshot(**values: object) -> Snapshot:
 # Health and readiness
 
 
+@pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
 async def test_health_and_readiness_need_no_login(door: Door) -> None:
     nobody = door.client(None)
 
@@ -114,6 +115,7 @@ def test_local_is_who_comes_from_here_and_asks_for_here(client: str, host: str, 
 # What is told
 
 
+@pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
 async def test_metrics_tell_of_mails_runs_requests_and_the_process(door: Door, house: House) -> None:
     house.write_list(number=2)
     report = await house.run(house.flow())

@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Protocol, Self
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
-from dbos._error import DBOSNonExistentWorkflowError
 from dbos._serialization import DBOSPortableJSONSerializer, DefaultSerializer
 from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..engine import Transient
 
 CHUNKS = "chunks"
 VERSION = "1"
@@ -31,6 +34,8 @@ MOST_RECOVERIES = 10_000
 """A run whose program is killed again and again goes on: what kills a process by itself is found by the crew."""
 POLL_SECONDS = 0.1
 BUSY_SECONDS = 30
+ENDED = ["SUCCESS", "ERROR", "CANCELLED"]
+MOST_TIDIED = 1000
 
 
 class Bodies(Protocol):
@@ -90,25 +95,31 @@ class Durable:
         _bodies = None
 
     async def begin(self, run: str, turn: int) -> None:
-        """Takes a run forward, here and at once."""
-        with SetWorkflowID(f"{run}.{turn}"):
+        """Takes a run forward, here and at once. Raises Transient when the database is away."""
+        with _reaching_the_database(), SetWorkflowID(f"{run}.{turn}"):
             await DBOS.start_workflow_async(_run_flow, run, turn)
 
     async def chunk(self, run: str, turn: int, stage: int, number: int) -> str:
         """Has a chunk done by any machine, and returns what `do_chunk` did there."""
-        with SetWorkflowID(f"{run}.{turn}.{stage}.{number}"):
-            handle = await DBOS.enqueue_workflow_async(CHUNKS, _run_chunk, run, stage, number)
-        return await handle.get_result(polling_interval_sec=POLL_SECONDS)
+        with _reaching_the_database():
+            with SetWorkflowID(f"{run}.{turn}.{stage}.{number}"):
+                handle = await DBOS.enqueue_workflow_async(CHUNKS, _run_chunk, run, stage, number)
+            return await handle.get_result(polling_interval_sec=POLL_SECONDS)
 
     async def take_over(self, dead: Collection[str]) -> None:
         """Gives the work of dead members to those who live."""
-        await asyncio.to_thread(DBOS._recover_pending_workflows, list(dead))
+        with _reaching_the_database():
+            await asyncio.to_thread(DBOS._recover_pending_workflows, list(dead))
 
-    async def forget(self, run: str, turns: int) -> None:
-        """Removes what DBOS keeps of the ended turns of a run."""
-        for turn in range(1, turns + 1):
-            with suppress(DBOSNonExistentWorkflowError):
-                await DBOS.delete_workflow_async(f"{run}.{turn}")
+    async def tidy(self, before: datetime) -> int:
+        """Removes what DBOS keeps of workflows that ended before then, and says how many they were."""
+        with _reaching_the_database():
+            ended = await DBOS.list_workflows_async(
+                status=ENDED, completed_before=before.isoformat(), limit=MOST_TIDIED, load_input=False,
+                load_output=False,
+            )  # fmt: skip
+            await DBOS.delete_workflows_async([one.workflow_id for one in ended])
+        return len(ended)
 
     def _config(self) -> DBOSConfig:
         config: DBOSConfig = {
@@ -120,6 +131,14 @@ class Durable:
             self._engine = _sqlite(self._database)
             config["system_database_engine"] = self._engine
         return config
+
+
+@contextmanager
+def _reaching_the_database() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise Transient(f"The durable engine can't reach its database: {error}. It is tried again.") from error
 
 
 def database_beside(store: URL) -> URL:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, aclosing, suppress
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
 """How often runs are looked for that another program has started, or whose rest is over."""
+KEPT, TIDY_SECONDS = timedelta(days=1), 3600
+"""How long the durable engine remembers what has ended, and how often it forgets."""
 MOST_TURNS = 64
 """Runs that one host takes forward at a time."""
 
@@ -174,11 +177,21 @@ class Host:
             await self._durable.take_over(new)
             self._buried = buried
 
+    async def _tidy(self) -> None:
+        """Keeps the durable engine's tables small: what has ended is in our store."""
+        while True:
+            found = 0
+            try:
+                found = await self._durable.tidy(datetime.now(UTC) - KEPT)
+            except Transient as error:
+                log.warning("%s", error.message)
+            await asyncio.sleep(1 if found else TIDY_SECONDS)
+
     async def _hear(self) -> None:
         async with aclosing(self.workspace.store.rings(rows.BELL)) as rings:
             async for _ in rings:
                 self._tick.set()
 
     def _works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        always = (self._look_after_runs, self._hear)
+        always = (self._look_after_runs, self._hear, self._tidy)
         return (*always, self.triggers.run) if self.member.kind is Kind.SERVE else always

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -266,6 +267,26 @@ async def test_a_run_is_done_again_from_its_beginning_as_a_new_one(house: House)
 
     assert second != first
     assert [mail.run for mail in await house.mails()] == [first, first, second, second]
+
+
+async def test_what_has_ended_is_forgotten_by_the_durable_engine(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postwerk.runtime.host.host.KEPT", timedelta(0))
+    house.write_list(number=1)
+    run = await house.start(house.flow())
+
+    async with hosting(house):
+        await ended(house, run.id)
+    assert workflows(house) == 1
+    async with hosting(house):
+        async with asyncio.timeout(PATIENCE):
+            while workflows(house):  # noqa: ASYNC110  the store sends no event
+                await asyncio.sleep(0.02)
+
+
+def workflows(house: House) -> int:
+    """How many the durable engine remembers."""
+    with closing(sqlite3.connect(house.workspace.folder / "durable.db")) as connection:
+        return int(connection.execute("SELECT count(*) FROM workflow_status").fetchone()[0])
 
 
 async def test_a_mistake_in_the_program_ends_the_run_and_no_other(

@@ -53,7 +53,15 @@ class Turning:
             self._tasks.discard(task)
 
     async def do_chunk(self, run: str, stage: int, number: int) -> str:
-        return await self._chunks.do(run, stage, number)
+        """Empty when it was done, and when it must be tried again: then there is no chunk."""
+        try:
+            return await self._chunks.do(run, stage, number)
+        except (Transient, DiskFullError) as error:
+            log.warning("Chunk %d of stage %d of run %s waits: %s", number, stage, run, error.message)
+            return ""
+        except Exception as error:
+            log.exception("Chunk %d of stage %d of run %s broke.", number, stage, run)
+            return _mistake(error)
 
     async def stop(self) -> None:
         """Hands all runs back: others take them up at once."""
@@ -74,9 +82,7 @@ class Turning:
             rest = AFTER_TROUBLE
         except Exception as error:
             log.exception("Run %s broke.", turn.run)
-            await service.fail(
-                self._workspace, turn.run, f"The program made a mistake: {type(error).__name__}: {error}"
-            )
+            await service.fail(self._workspace, turn.run, _mistake(error))
         finally:
             self.progress.pop(turn.run, None)
             await asyncio.shield(self._let_go(turn, rest))
@@ -113,3 +119,7 @@ class Turning:
         elif runner.rest.is_like(turn.rest) and not runner.jobs:
             return turns.woken(turn.rest or runner.rest)
         return runner.rest
+
+
+def _mistake(error: Exception) -> str:
+    return f"The program made a mistake: {type(error).__name__}: {error}. Its log says more."

@@ -15,10 +15,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ...engine import Transient
 from ..logs import about
 from ..metrics import Meters
 from ..triggers.webhooks import PATH as HOOKS
-from .problems import answer, bug
+from .problems import answer, bug, not_now
 from .routes import CHALLENGE, PREFIX, SMALL, Route
 from .services import Services, Visitor
 
@@ -77,6 +78,11 @@ class Gate:
                 await refusal(scope, receive, send)
             else:
                 await self._app(scope, _bounded(receive, self._most(scope)), send)
+        except Transient as error:  # the store is away when it is asked for the token
+            log.warning("%s", error.message)
+            if send.status is not None:
+                raise
+            await not_now()(scope, receive, send)
         except Exception as error:
             log.error("The request could not be answered.", exc_info=error)
             if send.status is not None:

@@ -57,16 +57,19 @@ OK = "ok"
 async def _store(house: Services) -> str:
     """In a word: the reason is in the log, and nobody outside must learn where the store is."""
 
-    def ask(connection: Connection) -> None:
+    def ask(connection: Connection) -> str:
         connection.execute(text("SELECT 1"))
+        return OK
 
     return await _in_time(house.workspace.store.read(ask))
 
 
 async def _tables(house: Services) -> str:
-    query = text(f"SELECT version_num FROM {VERSIONS}")
-    found = await house.workspace.store.read(lambda connection: connection.execute(query).scalar())
-    return OK if found == HEAD else "of another version"
+    def look(connection: Connection) -> str:
+        found = connection.execute(text(f"SELECT version_num FROM {VERSIONS}")).scalar()
+        return OK if found == HEAD else "of another version"
+
+    return await _in_time(house.workspace.store.read(look))
 
 
 def _engine(house: Services) -> str:
@@ -75,15 +78,14 @@ def _engine(house: Services) -> str:
     return OK if house.engine.is_launched else "not started"
 
 
-async def _in_time(work: Awaitable[None]) -> str:
+async def _in_time(work: Awaitable[str]) -> str:
     try:
         async with asyncio.timeout(SECONDS):
-            await work
+            return await work
     except TimeoutError:
         return "does not answer"
     except PostwerkError:
         return "not reachable"
-    return OK
 
 
 @routes.get(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from ..disk import DiskFullError
 from ..flows import OutdatedVersionError, UnknownFlowError
 from ..library import UnknownFileError
 from ..runs.starting import FlowRefused
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 50
@@ -89,9 +92,12 @@ def add_to(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _plain)
 
 
-async def _ours(_: Request, error: Exception) -> JSONResponse:
+async def _ours(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, PostwerkError):
         raise error
+    if isinstance(error, Transient) and not hasattr(request.state, "visitor"):
+        log.warning("%s", error.message)
+        return not_now()
     if isinstance(error, ApiError):
         return answer(error.status, error.message, headers=error.headers, kind=error.kind)
     status, kind = _verdict(error)
@@ -144,6 +150,12 @@ async def _plain(request: Request, error: Exception) -> JSONResponse:
         raise error
     words = {404: f"There is nothing at {request.url.path!r}.", 405: f"{request.method} is not understood here."}
     return answer(error.status_code, words.get(error.status_code, str(error.detail)), headers=error.headers)
+
+
+def not_now() -> JSONResponse:
+    """For whoever has not logged in: it is not said what is away, nor where."""
+    detail = "Something that is needed can't be reached just now. Try again in a moment."
+    return answer(503, detail, kind="transient", headers={"Retry-After": "5"})
 
 
 def bug(number: str) -> JSONResponse:

@@ -46,6 +46,8 @@ OBJECT = {
         "content": {"application/json": {"schema": {"type": "object"}}},
     }
 }
+LATER = "It can't be started at present. It is tried again by itself; the same key tells what became of it."
+"""Why is told to those who may see the trigger's firings."""
 SETTINGS = {"kind": "calendar", "times": ["08:00"], "weekdays": ["mon"], "holidays": ["DE-BY"], "missed": "once"}
 
 
@@ -238,7 +240,9 @@ async def call_webhook(
 def _answer(received: Received) -> JSONResponse:
     if received.status == 202:
         return JSONResponse({"run": received.run}, 202)
-    headers = {"Retry-After": "60"} if received.status in (409, 503) else {}
+    if received.status == 503:
+        return answer(503, LATER, kind="webhook", headers={"Retry-After": "60"})
+    headers = {"Retry-After": "60"} if received.status == 409 else {}
     return answer(received.status, received.message or "It was refused.", kind="webhook", headers=headers)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from postwerk.runtime.people import Role
+from postwerk.runtime.store.errors import StoreUnreachableError
 from postwerk.runtime.throwaway import Authority
 
 from ..token_server import TokenServer, serving
@@ -458,6 +459,25 @@ async def test_a_bug_is_told_with_the_number_of_the_request_and_not_with_its_wor
     assert (answer.status_code, answer.json()["type"]) == (500, "urn:postwerk:bug")
     assert answer.headers["x-request-id"] in answer.json()["detail"]
     assert ("detail from within" in answer.text, "detail from within" in caplog.text) == (False, True)
+
+
+async def test_a_store_that_is_away_while_a_token_is_looked_up_is_told_without_its_address(door: Door) -> None:
+    async def away(_: str) -> None:
+        raise StoreUnreachableError("postgresql://db.example/postwerk", "Connection refused.")
+
+    async def away_too(_: str, __: str) -> None:
+        await away("")
+
+    door.app.state.postwerk.tokens.find = away
+    door.app.state.postwerk.people.log_in = away_too
+    answers = [
+        await door.client().get("/flows"),
+        await door.client(None).post("/login", json={"name": "ann", "password": "Grüne Äpfel im Schnee"}),
+    ]
+
+    for answer in answers:
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:postwerk:transient")
+        assert "db.example" not in answer.text
 
 
 async def test_every_answer_forbids_guessing_keeping_and_framing(door: Door) -> None:

@@ -126,7 +126,7 @@ class ParsedMail:
 
     @cached_property
     def _tnef_text(self) -> str:
-        found = [read_tnef(part.content) for part in self.root.walk() if part.media_type in _TNEF]
+        found = [read_tnef(part.content) for part in self.root.walk() if _is_tnef(part)]
         return "\n\n".join(text_of_tnef(one) for one in found if one)
 
     @cached_property
@@ -224,7 +224,7 @@ def _read(texts: list[Part]) -> str:
 def _attachments(part: Part, number: int) -> Iterator[Attachment]:
     name = _name(part, number)
     cid = part.head.text("content-id").strip("<>")
-    if (part.media_type in _TNEF or name.lower() == "winmail.dat") and (tnef := read_tnef(part.content)) and tnef.files:
+    if _is_tnef(part) and (tnef := read_tnef(part.content)) and tnef.files:
         for count, file in enumerate(tnef.files, 1):
             media_type = file.media_type or "application/octet-stream"
             yield Attachment(_safe(file.name) or f"file-{count}", media_type, part, file.content)
@@ -232,8 +232,16 @@ def _attachments(part: Part, number: int) -> Iterator[Attachment]:
         yield Attachment(name, part.media_type, part, cid=cid)
 
 
+def _is_tnef(part: Part) -> bool:
+    return part.media_type in _TNEF or _given_name(part).lower() == "winmail.dat"
+
+
+def _given_name(part: Part) -> str:
+    return part.disposition[1].get("filename") or part.parameters.get("name") or ""
+
+
 def _name(part: Part, number: int) -> str:
-    given = part.disposition[1].get("filename") or part.parameters.get("name") or ""
+    given = _given_name(part)
     if given and (name := _safe(_words(given))):
         return name
     if part.media_type in _NAMES:

@@ -18,7 +18,7 @@ _START = (
 """What both sides know before the first byte (2.1.3.1.4)."""
 _RING = 4096
 _TOKEN = re.compile(
-    r"\\u(?P<code>-?\d{1,6}) ?(?:\\'[0-9a-fA-F]{2}|[^\\{}])?|\\'(?P<byte>[0-9a-fA-F]{2})"
+    r"\\u(?P<code>-?\d{1,6}) ?(?:\\'[0-9a-fA-F]{2}|[^\\{}])?|(?P<bytes>(?:\\'[0-9a-fA-F]{2})+)"
     r"|\\(?P<word>[a-zA-Z]{1,32})-?\d{0,10} ?|\\(?P<sign>.)|(?P<brace>[{}])|(?P<text>[^\\{}\r\n]+)|[\r\n]+|\\",
     re.DOTALL,
 )
@@ -29,13 +29,16 @@ _BREAKS = {
 _CODE_PAGE = re.compile(r"\\ansicpg(\d{3,5})")
 _SILENT = {"fonttbl", "colortbl", "stylesheet", "info", "pict", "object", "header", "footer", "generator", "themedata"}
 MAX_DEPTH = 500
+MAX_UNPACKED = 4_000_000
+"""Bytes; nobody wrote so much text, and pictures stand after it."""
 
 
 def unpacked(content: bytes) -> bytes:
-    """The RTF in a compressed property; as far as it goes when it is broken. It grows at most ninefold."""
+    """The RTF in a compressed property; as far as it goes when it is broken."""
     if len(content) < _HEADER.size:
         return b""
     _, size, magic, _ = _HEADER.unpack_from(content)
+    size = min(size, MAX_UNPACKED)
     if magic == _PLAIN:
         return content[_HEADER.size : _HEADER.size + size]
     return _unpacked(content, size) if magic == _COMPRESSED else b""
@@ -80,7 +83,8 @@ def text_of_rtf(rtf: str) -> str:
             hidden = not found[0].rstrip().endswith("0")
         elif not silent[-1] and not hidden:
             pieces.append(_shown(kind, value, charset))
-    lines = (line.strip() for line in "".join(pieces).split("\n"))
+    whole = "".join(pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")  # halves meet again
+    lines = (line.strip() for line in whole.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
@@ -98,11 +102,10 @@ def _shown(kind: str | None, value: str, charset: str) -> str:
             return value
         case "word":
             return _BREAKS.get(value, "")
-        case "byte":
-            return bytes.fromhex(value).decode(charset, "replace")
+        case "bytes":
+            return bytes.fromhex(value.replace("\\'", "")).decode(charset, "replace")
         case "code":
-            number = int(value) % 0x10000
-            return "\ufffd" if 0xD800 <= number < 0xE000 else chr(number)
+            return chr(int(value) % 0x10000)
         case "sign":
             return {"~": "\u00a0", "_": "-", "-": "", "\n": "\n", "\r": "\n"}.get(
                 value, value if value in "{}\\" else ""

@@ -41,13 +41,15 @@ class Tnef:
 
     text: str = ""
     html: str = ""
-    rtf: bytes = b""
+    packed_rtf: bytes = b""
     files: list[TnefFile] = field(default_factory=list)
 
 
 def text_of_tnef(found: Tnef) -> str:
     """The text in the best form there is."""
-    return found.text.strip() or text_of(found.html) or text_of_rtf(found.rtf.decode("cp1252", "replace"))
+    if text := found.text.strip() or text_of(found.html):
+        return text
+    return text_of_rtf(unpacked(found.packed_rtf).decode("cp1252", "replace"))
 
 
 def read_tnef(content: bytes, depth: int = 0) -> Tnef | None:
@@ -96,7 +98,7 @@ def _take_text(found: Tnef, name: int, value: bytes) -> None:
     found.text = properties.get(_PLAIN_BODY, (0, b""))[1].decode("utf-8", "replace") or found.text
     html = properties.get(_HTML_BODY, (0, b""))[1]
     found.html = html.decode("utf-8", "replace") if html else found.html
-    found.rtf = unpacked(properties.get(_RTF_BODY, (0, b""))[1]) or found.rtf
+    found.packed_rtf = properties.get(_RTF_BODY, (0, b""))[1] or found.packed_rtf
 
 
 def _take_file(file: TnefFile, name: int, value: bytes) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from postwerk.engine import Document, Message
 from postwerk.engine.inbound import Defect, Limits, parse_mail
-from postwerk.engine.inbound.rtf import text_of_rtf
+from postwerk.engine.inbound.rtf import MAX_UNPACKED, text_of_rtf, unpacked
 
 from .inbound_mails import wire
 from .mails import LOGO, PDF, draft, written
@@ -198,13 +198,22 @@ def property_of(name: int, value: bytes) -> bytes:
         ("1a0000001c0000004c5a4675e2d44b51410004205758595a0d6e7d010eb0", "WXYZWXYZWXYZWXYZWXYZ"),
     ],
 )
-def test_a_winmail_dat_that_holds_only_rtf_is_read(packed: str, expected: str) -> None:
+@pytest.mark.parametrize("media_type", ["application/ms-tnef", "application/octet-stream; name=WINMAIL.DAT"])
+def test_a_winmail_dat_that_holds_only_rtf_is_read(packed: str, expected: str, media_type: str) -> None:
     content = TNEF + tnef_attribute(1, 0x69003, property_of(0x1009, bytes.fromhex(packed)))
 
-    found = parse_mail(mail(base64.encodebytes(content), "Content-Type: application/ms-tnef",
+    found = parse_mail(mail(base64.encodebytes(content), f"Content-Type: {media_type}",
                             "Content-Transfer-Encoding: base64"))  # fmt: skip
 
     assert found.text == expected
+
+
+def test_rtf_that_unpacks_without_end_is_cut() -> None:
+    pairs = [((206 + 17 * count) % 4096 << 4 | 15).to_bytes(2, "big") for count in range(300_000)]  # the last, 17 times
+    sets = (b"\xff" + b"".join(pairs[at : at + 8]) for at in range(0, len(pairs), 8))
+    packed = b"\0\0\0\0\xff\xff\xff\x7f\x4c\x5a\x46\x75\0\0\0\0" + b"".join(sets)
+
+    assert len(unpacked(packed)) == MAX_UNPACKED
 
 
 @pytest.mark.parametrize(
@@ -213,6 +222,8 @@ def test_a_winmail_dat_that_holds_only_rtf_is_read(packed: str, expected: str) -
         (r"{\rtf1\ansi{\fonttbl{\f0 Arial;}}\f0 Gr\'fc\'dfe\par Ann}", "Grüße\nAnn"),
         (r"{\rtf1 Gr\u252\'fc\u223?e \{a\}\~b}", "Grüße {a}\u00a0b"),
         (r"{\rtf1\ansicpg1251 \'cf\'f0}", "Пр"),
+        (r"{\rtf1\ansicpg932 \'93\'fa\'96\'7b}", "日本"),
+        (r"{\rtf1 \u-10179?\u-8704? \u-10179?}", "😀 \ufffd"),
         (r"{\rtf1\fromhtml1{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 Text\htmlrtf\par}\htmlrtf0}", "Text"),
         (r"{\rtf1{\pict 0102}{\*\generator x}Text", "Text"),
         ("{" * 5_000 + "tief", "tief"),

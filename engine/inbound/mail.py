@@ -107,8 +107,7 @@ class ParsedMail:
     @cached_property
     def attachments(self) -> tuple[Attachment, ...]:
         """What is not the body: files, images, nested messages, signatures, what lies in a winmail.dat."""
-        loose = [part for _, parts in self._bodies for part in parts]
-        return tuple(one for number, part in enumerate(loose, 1) for one in _attachments(part, number))
+        return tuple(one for number, part in enumerate(self._loose, 1) for one in _attachments(part, number))
 
     @cached_property
     def enclosed(self) -> tuple[Attachment, ...]:
@@ -125,8 +124,12 @@ class ParsedMail:
         return list(_sorted_out(self.root, is_alone=True))
 
     @cached_property
+    def _loose(self) -> list[Part]:
+        return [part for _, parts in self._bodies for part in parts]
+
+    @cached_property
     def _tnef_text(self) -> str:
-        found = [read_tnef(part.content) for part in self.root.walk() if _is_tnef(part)]
+        found = [read_tnef(part.content) for part in self._loose if _is_tnef(part)]
         return "\n\n".join(text_of_tnef(one) for one in found if one)
 
     @cached_property

@@ -208,6 +208,16 @@ def test_a_winmail_dat_that_holds_only_rtf_is_read(packed: str, expected: str, m
     assert found.text == expected
 
 
+def test_the_text_of_a_winmail_dat_in_a_nested_mail_is_not_that_of_the_mail() -> None:
+    packed = bytes.fromhex("1a0000001c0000004c5a4675e2d44b51410004205758595a0d6e7d010eb0")
+    content = base64.encodebytes(TNEF + tnef_attribute(1, 0x69003, property_of(0x1009, packed))).decode()
+    inner = f"Subject: x\nContent-Type: application/ms-tnef\nContent-Transfer-Encoding: base64\n\n{content}"
+
+    found = parse_mail(mail(inner.encode(), "Content-Type: message/rfc822"))
+
+    assert (found.text, found.attachments[0].media_type) == ("", "message/rfc822")
+
+
 def test_rtf_that_unpacks_without_end_is_cut() -> None:
     pairs = [((206 + 17 * count) % 4096 << 4 | 15).to_bytes(2, "big") for count in range(300_000)]  # the last, 17 times
     sets = (b"\xff" + b"".join(pairs[at : at + 8]) for at in range(0, len(pairs), 8))

@@ -113,10 +113,12 @@ class Census:
         if is_due:
             self._again_at = time.monotonic() + 600  # whoever asks meanwhile does not count too
             began = time.monotonic()
-            self._mails = await self.store.read(_mails)
-            self._firings = await self.store.read(_firings)
-            self._counted_at = datetime.now(UTC)
-            self._again_at = time.monotonic() + max(FRESH_SECONDS, SHARE * (time.monotonic() - began))
+            try:
+                self._mails = await self.store.read(_mails)
+                self._firings = await self.store.read(_firings)
+                self._counted_at = datetime.now(UTC)
+            finally:
+                self._again_at = time.monotonic() + max(FRESH_SECONDS, SHARE * (time.monotonic() - began))
         found = await self.store.read(_standing)
         mails = {key: number for key, number in self._mails.items() if key[1] not in LIVE}
         mails |= {(name, state): number for name, queue in found[0].items() for state, number in queue.mails.items()}

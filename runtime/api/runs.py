@@ -16,10 +16,12 @@ from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 from sqlalchemy.exc import IntegrityError
 
-from ...engine import Refused
+from ...engine import ConfigError, Refused
+from ...engine.flow import load_flow
 from ..people import Role
 from ..runs import listing, rows
 from ..runs.report import failure_told, report_of, summary_of
+from ..runs.starting import read_inputs
 from ..runs.states import RunState
 from .engine import Order, Version
 from .fields import Cursor, FlowId, Limit, Moment, RunIn, Text
@@ -163,9 +165,24 @@ async def _is_there(house: Services, order: Order) -> bool:
     found = await house.workspace.store.read(lambda connection: listing.find_run(connection, run_id))
     if found is None:
         return False
-    if (found.flow_id, found.is_dry, found.row_limit) != (order.flow, order.is_dry, order.limit):
+    is_same = (found.is_dry, found.row_limit) == (order.is_dry, order.limit)
+    if not is_same or not _has_inputs(found, order):
         raise ApiError(409, "With this Idempotency-Key another run was started. Take a new key.", kind="key-used")
     return True
+
+
+def _has_inputs(run: rows.Run, order: Order) -> bool:
+    """Whether the order is for this run's flow, with its inputs; both as they are kept, defaults included."""
+    flow = load_flow(run.flow)
+    if flow.id != order.flow:
+        return False
+    try:
+        wanted = read_inputs(flow, order.inputs)
+    except ConfigError:
+        return False
+    return {name: str(value) for name, value in wanted.items()} == {
+        name: str(value) for name, value in run.inputs.items()
+    }
 
 
 @routes.get("/runs", needs=Role.VIEWER, summary="List runs")

@@ -174,6 +174,22 @@ async def test_whoever_may_not_send_by_an_account_starts_no_flow_that_does(door:
     assert house.peer.mails == []
 
 
+@pytest.mark.parametrize(
+    ("inputs", "status"), [({"no": "7", "part": 1.50}, 201), ({"no": 8}, 409), ({"no": "x"}, 409), ({"other": 1}, 409)]
+)
+async def test_a_key_stands_for_the_same_inputs_however_they_are_written(
+    house: House, inputs: dict[str, Any], status: int
+) -> None:
+    put_flow(house, inputs={"no": {"type": "number"}, "part": {"type": "number", "default": 1.5}})
+    async with opened(house.workspace, is_working=False) as door:
+        client, key = door.client(Role.OPERATOR), {"Idempotency-Key": "3f6c"}
+        first = await client.post("/runs", json={"flow": "letters", "inputs": {"no": 7}}, headers=key)
+
+        again = await client.post("/runs", json={"flow": "letters", "inputs": inputs}, headers=key)
+
+    assert (first.status_code, again.status_code) == (201, status), again.text
+
+
 # Lists
 
 

@@ -87,6 +87,8 @@ class Courier:
         self._losses: Counter[int] = Counter()
         self._account: Account | None = None
         self._context: ssl.SSLContext | None = None
+        self._was_let_in = False
+        """Whether any session was had: until then one is tried at a time."""
         self._awake = asyncio.Event()
         self._arrived = asyncio.Event()
         self._is_stopping = False
@@ -131,6 +133,15 @@ class Courier:
                 alarm = tasks.create_task(self._ring())
                 await self._awake.wait()
                 alarm.cancel()
+            await self._stop_opening()
+
+    async def _stop_opening(self) -> None:
+        """Again and again: Python 3.11 loses a cancellation that comes just when a connection is made."""
+        while self._opening:
+            for task in self._opening:
+                task.cancel()
+            done, _ = await asyncio.wait(self._opening, timeout=1)
+            self._opening -= done
 
     async def _refill(self) -> None:
         """Reads the next mails, when few are left in memory."""
@@ -190,7 +201,7 @@ class Courier:
         """How many more sessions there should be."""
         if self._is_stopping or not self._may_offer():
             return 0
-        most = self.pace.sessions(self._account.limits.connections) if self._account else 1
+        most = self.pace.sessions(self._account.limits.connections) if self._account and self._was_let_in else 1
         there = len(self._sessions) + len(self._opening)
         return max(0, min(most - there, len(self._waiting) - len(self._opening) - self._idle))
 
@@ -249,7 +260,9 @@ class Courier:
             if account != self._account:
                 self._context = await asyncio.to_thread(tls_context, account)
                 self._account = account
-            return await open_session(account, self._context)
+            session = await open_session(account, self._context)
+            self._was_let_in = True
+            return session
         except OpeningError as error:
             self.pace.could_not_open(error, len(self._sessions))
         except ConfigError as error:

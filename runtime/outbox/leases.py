@@ -13,8 +13,9 @@ from sqlalchemy import Connection, bindparam, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..members import living
-from ..store import Bulk, hold, leases, members
+from ..store import Bulk, hold, leases, members, ring
 from .claims import accounts_with_mails
+from .outbox import BELL
 
 LEASES = "leases"
 """Held while accounts are taken."""
@@ -72,12 +73,14 @@ def begin_to_deliver(connection: Connection, member: str) -> Shares:
 def let_go(connection: Connection, member: str, account: str) -> None:
     """Lets others have the account."""
     connection.execute(delete(leases).where(leases.c.holder == member, leases.c.account == account))
+    ring(connection, BELL, account)
 
 
 def end_to_deliver(connection: Connection, member: str) -> None:
     """Lets others have all accounts; this member delivers no more."""
     connection.execute(update(members).where(members.c.id == member).values(delivers=False))
     connection.execute(delete(leases).where(leases.c.holder == member))
+    ring(connection, BELL)
 
 
 HELD = Bulk(

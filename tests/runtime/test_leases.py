@@ -213,6 +213,27 @@ async def test_accounts_are_spread_anew_when_a_member_joins_or_leaves(
 
 
 @pytest.mark.parametrize("post", ["postgresql"], indirect=True)
+async def test_what_a_member_lets_go_of_on_leaving_is_taken_at_once(
+    post: Office, peer: Peer, tmp_path: Path, database_url: str
+) -> None:
+    peer.answer("RCPT", "451 4.2.1 Later")
+    await post.put(post.new(0))
+    async with asyncio.timeout(30), AsyncExitStack() as leaving:
+        (first,) = await leaving.enter_async_context(delivering(post, tmp_path, database_url, 1))
+        while not first.held:
+            await first._member.beaten()
+        async with delivering(post, tmp_path, database_url, 1) as (second,):
+            await second._member.beaten()
+            await leaving.aclose()
+            start = time.perf_counter()
+            while not second.held:  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0.005)
+
+    print(f"\nhanded over in {(time.perf_counter() - start) * 1000:.0f} ms after leaving")
+    assert time.perf_counter() - start < 0.9  # not only at the next heartbeat
+
+
+@pytest.mark.parametrize("post", ["postgresql"], indirect=True)
 async def test_a_mail_that_another_program_queues_leaves_at_once(
     post: Office, peer: Peer, tmp_path: Path, database_url: str
 ) -> None:

@@ -139,6 +139,10 @@ class Workspace:
         path = Path(name)
         if path.is_file():
             return _load(path), path.resolve().parent
+        return self.stored_flow(name)
+
+    def stored_flow(self, name: str) -> tuple[Flow, Path | None]:
+        """As `find_flow`, by its id alone: for what comes from outside, where a path must lead nowhere."""
         known = self._flow_files()
         if name not in known:
             hint = suggestion(name, known)

@@ -6,15 +6,14 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
-import uvicorn
 
 from ...engine import ConfigError
 from .. import logs
 from ..api import create_app
+from ..api.serving import listen, serving
 from ..host import Host
 from ..members import Kind, MembershipLostError
 from ..workspace import Workspace
@@ -22,8 +21,6 @@ from .terminal import HERE, WorkspaceOption, err, in_workspace
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 10
-"""How long a stop waits for requests that are being answered."""
 LogsOption = Annotated[bool, typer.Option("--json-logs", help="Write the log as JSON, one object a line.")]
 
 
@@ -74,10 +71,14 @@ async def _as_a_member(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def _serve(workspace: Workspace, host: str, port: int) -> None:
-    async with Host(workspace, Kind.SERVE) as running:
-        server = _Server(_configuration(workspace, running, host, port))
-        _on_stop(lambda: setattr(server, "should_exit", True))
-        await server.serve()
+    stopped = asyncio.Event()
+    async with (
+        Host(workspace, Kind.SERVE) as running,
+        serving(create_app(workspace, running), listen(host, port)) as url,
+    ):
+        _on_stop(stopped.set)
+        err.print(f"Postwerk is ready on {url} (the API: /api/v1).")
+        await stopped.wait()
 
 
 async def _work(workspace: Workspace) -> None:
@@ -86,26 +87,6 @@ async def _work(workspace: Workspace) -> None:
         _on_stop(stopped.set)
         err.print("This worker is ready.")
         await stopped.wait()
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to us, and says when it is ready."""
-
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
-        return nullcontext()
-
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            err.print(f"Postwerk is ready on http://{f'[{host}]' if ':' in host else host}:{port} (the API: /api/v1).")
-
-
-def _configuration(workspace: Workspace, running: Host, host: str, port: int) -> uvicorn.Config:
-    return uvicorn.Config(
-        create_app(workspace, running), host=host, port=port, log_config=None, access_log=False, lifespan="off",
-        server_header=False, timeout_graceful_shutdown=GRACE_SECONDS,
-    )  # fmt: skip
 
 
 def _on_stop(stop: Callable[[], None]) -> None:

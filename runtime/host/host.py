@@ -105,7 +105,7 @@ class Host:
 
     async def start(self, order: Order) -> str:
         """Writes a run down and begins with it: see `runtime/api/engine.py`."""
-        flow, folder = self.workspace.find_flow(order.flow)
+        flow, folder = self.workspace.stored_flow(order.flow)
         run = await start_run(
             self.workspace, flow, folder, order.inputs, is_dry=order.is_dry, limit=order.limit, run_id=order.run_id,
             holder=self.member.id,

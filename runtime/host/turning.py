@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from ...engine import Transient
+from .. import logs
 from ..clock import Clock
 from ..disk import DiskFullError
 from ..members import Membership
@@ -55,7 +56,8 @@ class Turning:
     async def do_chunk(self, run: str, stage: int, number: int) -> str:
         """Empty when it was done, and when it must be tried again: then there is no chunk."""
         try:
-            return await self._chunks.do(run, stage, number)
+            with logs.about(run=run):
+                return await self._chunks.do(run, stage, number)
         except (Transient, DiskFullError) as error:
             log.warning("Chunk %d of stage %d of run %s waits: %s", number, stage, run, error.message)
             return ""
@@ -76,7 +78,8 @@ class Turning:
             return
         rest, progress = None, self.progress.setdefault(turn.run, Progress())
         try:
-            rest = await self._go(expected or turn, progress)
+            with logs.about(run=turn.run):
+                rest = await self._go(expected or turn, progress)
         except (Transient, DiskFullError) as error:
             log.warning("Run %s waits: %s", turn.run, error.message)
             rest = AFTER_TROUBLE

@@ -82,7 +82,7 @@ async def _ended(workspace: Workspace, run_id: str) -> rows.Run:
 
 async def _version(workspace: Workspace, run: rows.Run, *, is_now: bool) -> _Version:
     if is_now:
-        flow, folder = workspace.find_flow(run.flow_id)
+        flow, folder = workspace.stored_flow(run.flow_id)
         return _Version(flow, folder, {})
     kept = {name: workspace.blobs.read(ref) for name, ref in run.files.items()}
     return _Version(load_flow(run.flow), Path(run.folder) if run.folder else None, kept)

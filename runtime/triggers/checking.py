@@ -13,7 +13,7 @@ from .kinds import Folder, Hand, Trigger, Webhook
 
 def check_trigger(workspace: Workspace, trigger: Trigger) -> None:
     """Raises ConfigError when the flow is not there, or has not the inputs that the trigger gives."""
-    flow, _ = workspace.find_flow(trigger.flow_id)
+    flow, _ = workspace.stored_flow(trigger.flow_id)
     for name in (*trigger.inputs, *_given_later(trigger)):
         if name not in flow.inputs:
             raise ConfigError(

@@ -20,7 +20,7 @@ def start_in(workspace: Workspace) -> Start:
         del trigger
         if await _is_there(workspace, run_id):
             return
-        flow, folder = workspace.find_flow(flow_id)
+        flow, folder = workspace.stored_flow(flow_id)
         try:
             await start_run(workspace, flow, folder, inputs, run_id=run_id)
         except IntegrityError:

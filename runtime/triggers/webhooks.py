@@ -148,7 +148,7 @@ class Webhooks:
     async def _fire_once(self, row: TriggerRow, webhook: Webhook, cause: Cause, body: bytes) -> Received:
         """Fires, or refuses what the body says; that uses up no key."""
         try:
-            flow, _ = self._workspace.find_flow(row.trigger.flow_id)
+            flow, _ = self._workspace.stored_flow(row.trigger.flow_id)
         except ConfigError as error:
             return await self._refuse(row, cause, error.message, FLOW_REFUSED)
         try:

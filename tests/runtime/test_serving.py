@@ -89,6 +89,7 @@ def test_the_command_line_hands_a_run_to_the_server_and_looks_on(
 
     with firm.starting("serve", "--port", "0", "--json-logs") as start:
         served = start()
+        assert httpx2.get(f"{served.url}/api/v1/runs", trust_env=False).status_code == 401
         ended = firm.program("run", "mailing", "--json")
         assert served.stop() == 0
 

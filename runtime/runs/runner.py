@@ -63,7 +63,7 @@ class Runner:
     def __post_init__(self) -> None:
         self.outcomes = Outcomes(self.store, self.run.id, self.shop, self.clock)
         self.roots = Roots(self.store, self.run, self.shop, self.outcomes, self.progress)
-        self._busy_at = 0.0
+        self._idle_since: float | None = None
         self.jobs = 0
         """Chunks that were begun."""
         self.keeper = Keeper(
@@ -96,7 +96,6 @@ class Runner:
         return await self.store.read(lambda connection: rows.get_run(connection, self.run.id))
 
     async def _go(self, is_sending: bool) -> None:
-        self._busy_at = time.monotonic()
         started = self.run.started_at or self.clock.now()
         await self.store.write(lambda connection: rows.set_started(connection, self.run.id, started))
         for entry in agenda(self.shop.plan, is_behind_suspension=False):
@@ -172,7 +171,7 @@ class Runner:
         return max([used, *(origin + 1 for origin in origins)])
 
     async def _start(self, group: asyncio.TaskGroup, job: Job) -> None:
-        self._busy_at = time.monotonic()
+        self._idle_since = None
         self.jobs += 1
         await self.keeper.slots.acquire()
         group.create_task(self.keeper.do(job))
@@ -243,7 +242,8 @@ class Runner:
         Raises:
             RestingError: there was nothing to do for a while.
         """
-        if self.may_rest and time.monotonic() - self._busy_at > REST_AFTER:
+        self._idle_since = self._idle_since or time.monotonic()
+        if self.may_rest and time.monotonic() - self._idle_since > REST_AFTER:
             raise RestingError(rest)
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):

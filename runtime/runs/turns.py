@@ -7,7 +7,7 @@ an earlier turn still does finds that it is over.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, or_, select, update
 
@@ -52,7 +52,7 @@ def let_go(connection: Connection, turn: Turn, member: str, rest: Rest | None, n
     """The turn is over: the run has ended, or rests."""
     wakes_at = None
     if rest is not None:
-        wakes_at = rest.looks_at(now) if rest.naps else waits.next_due(connection, turn.run, now)
+        wakes_at = rest.looks_at(datetime.now(UTC)) if rest.naps else waits.next_due(connection, turn.run, now)
     mine = update(runs).where(runs.c.id == turn.run, runs.c.turn == turn.number, runs.c.holder == member)
     connection.execute(mine.values(holder=None, rest=rest.column if rest else None, wakes_at=wakes_at))
     ring(connection, BELL, turn.run)
@@ -86,7 +86,7 @@ def _may_wake(connection: Connection, row: RowMapping, now: datetime) -> bool:
         return True
     rest = Rest.of(row["rest"])
     if rest.naps:
-        return bool(row["wakes_at"] <= now)
+        return bool(row["wakes_at"] <= datetime.now(UTC))  # by the clock on the wall, whatever the run goes by
     return resting.is_over(connection, row["id"], rest, now)
 
 

@@ -53,9 +53,11 @@ class Onward:
                 yield ready
 
     async def _ready(self, origin: int) -> Ready:
+        """What is awaited is read first: whose end comes later is taken next time, with what it brings."""
         ready = Ready(origin, [], [])
+        found = await self._awaited(origin)
         entering = await self.outcomes.seeds(self.stage.root, origin, self.stage.enters)
-        for key, own in (await self._awaited(origin)).items():
+        for key, own in found.items():
             new = [one for one in own if one.step in self.triggers and not one.taken]
             if new and _are_final(own):
                 ready.taken.extend(new)
@@ -66,8 +68,8 @@ class Onward:
         """Items that have left nothing here, and so wait for nothing; none while one of them is undecided."""
         if not self.may_pass:
             return []
-        entering = await self.outcomes.seeds(self.stage.root, origin, self.stage.enters)
         found = await self._awaited(origin)
+        entering = await self.outcomes.seeds(self.stage.root, origin, self.stage.enters)
         keys = [key for key, own in found.items() if all(one.step not in self.triggers for one in own)]
         passing = [key for key in keys if key in entering and entering[key].items]
         return [entering[key] for key in passing] if all(_are_final(found[key]) for key in passing) else []

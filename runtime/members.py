@@ -21,13 +21,14 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Connection, Select, delete, false, func, insert, select, update
+from sqlalchemy import Connection, Select, column, delete, false, func, insert, select, table, update
 
 from ..engine import PostwerkError, Transient
 from .disk import DiskFullError
 from .neighbours import is_gone, name_of_this_process
 from .store import Store, members
 from .store.moments import database_now
+from .store.store import SESSION_DIGITS, session_name
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Membership:
     """
 
     def __init__(self, store: Store, kind: Kind) -> None:
-        self.id = secrets.token_hex(16)
+        self.id = store.session + secrets.token_hex(16 - SESSION_DIGITS // 2)
         self.kind = kind
         self._store = store
         self._beat_at = 0.0
@@ -161,14 +162,14 @@ class Membership:
         forgotten = database_now(connection, ago=KEPT_DAYS * 86400)
         connection.execute(delete(members).where(members.c.buried_at < forgotten))
         is_steady = _is_up_for_long(connection)
-        bury(connection, _gone_neighbours(connection), by_age=is_steady)
+        _judge(connection, by_age=is_steady)
         return is_steady
 
     def _beat(self, connection: Connection, *, may_judge: bool) -> bool:
         mine = update(members).where(members.c.id == self.id, members.c.buried_at.is_(None))
         is_member = connection.execute(mine.values(beat_at=database_now(connection))).rowcount == 1
         if is_member:
-            bury(connection, _gone_neighbours(connection), by_age=may_judge)
+            _judge(connection, by_age=may_judge)
         return is_member
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -197,6 +198,27 @@ def hosts(connection: Connection) -> int:
     is_host = members.c.buried_at.is_(None) & (members.c.kind != Kind.RUN.value)
     found = connection.execute(select(members.c.process).where(is_host, is_heard)).scalars()
     return sum(not is_gone(process) for process in found)
+
+
+def _judge(connection: Connection, *, by_age: bool) -> None:
+    """Buries the dead. First their connections are ended: a program frozen in the middle of a transaction would keep
+    its locks, on its leases among them, for as long as it is frozen."""
+    gone = _gone_neighbours(connection)
+    if by_age:
+        is_silent = members.c.beat_at < database_now(connection, ago=LIMIT_SECONDS)
+        silent = select(members.c.id).where(members.c.buried_at.is_(None), is_silent)
+        gone += connection.execute(silent).scalars()
+    if gone:
+        _cut_off(connection, gone)
+        bury(connection, gone)
+
+
+def _cut_off(connection: Connection, gone: Collection[str]) -> None:
+    if connection.dialect.name == "postgresql":
+        names = [session_name(member[:SESSION_DIGITS]) for member in gone]
+        activity = table("pg_stat_activity", column("pid"), column("application_name"))
+        theirs = activity.c.application_name.in_(names) & (activity.c.pid != func.pg_backend_pid())
+        connection.execute(select(func.pg_terminate_backend(activity.c.pid)).where(theirs)).all()
 
 
 def bury(connection: Connection, gone: Collection[str], *, by_age: bool = False) -> int:

@@ -104,8 +104,15 @@ class Machines:
         before = len(taken(self.log))
         self.wait_until(lambda: len(taken(self.log)) >= before + number)
 
-    def leases_of(self, machine: Machine) -> set[str]:
+    def held_by(self, machine: Machine) -> set[str]:
+        """The accounts that it holds."""
         return {name for (name,) in self.query("SELECT account FROM leases WHERE holder = ANY(%s)", machine.members)}
+
+    def leases_of(self, machine: Machine) -> set[str]:
+        """The accounts that it holds, of those with mails to send; nobody takes over an account without."""
+        busy = "EXISTS (SELECT FROM outbox WHERE outbox.account = leases.account AND state = 'queued')"
+        query = f"SELECT account FROM leases WHERE holder = ANY(%s) AND {busy}"
+        return {name for (name,) in self.query(query, machine.members)}
 
     def on_the_way(self, machine: Machine) -> int:
         """Of one that is frozen or dead: mails whose end nobody knows, or that others have put in doubt already."""

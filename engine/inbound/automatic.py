@@ -202,7 +202,7 @@ def automatic(mail: ParsedMail) -> tuple[Evidence, ...]:
 def _worded(mail: ParsedMail, clear: tuple[str, str] | None, *, is_answer: bool) -> tuple[Evidence, ...]:
     """Phrases, which count only together with what people's mails do not have."""
     hint = _phrases("hints").first(mail.subject)
-    said = _phrases("bodies").first(mail.text[:4000])
+    said = _phrases("bodies").first(mail.own_text[:4000])
     is_empty, is_mechanical = has_empty_path(mail), _is_bulk(mail) or _suppresses(mail)
     is_first = not _REFERS.match(mail.subject)  # a person who answers a program has its words behind `Re:`
     is_one = (
@@ -217,7 +217,7 @@ def _worded(mail: ParsedMail, clear: tuple[str, str] | None, *, is_answer: bool)
 def _shown(mail: ParsedMail, worded: tuple[str, str] | None, said: tuple[str, str] | None) -> tuple[Evidence, ...]:
     found = [
         Evidence("auto_reply", "Subject", matching(worded[1], mail.subject)) if worded else None,
-        Evidence("auto_reply", "body", matching(said[1], mail.text)) if said else None,
+        Evidence("auto_reply", "body", matching(said[1], mail.own_text)) if said else None,
         Evidence("auto_reply", "Return-Path", "<>") if has_empty_path(mail) else None,
     ]
     return tuple(one for one in found if one)
@@ -253,7 +253,9 @@ def challenge(mail: ParsedMail) -> tuple[Evidence, ...]:
     """What shows that somebody's filter asks us to prove something; empty when nothing does."""
     if not (_ROBOT.search(mail.sender) or has_empty_path(mail) or _marks(mail)):
         return ()
-    found = _phrases("challenges").found(mail.text[:4000])
+    found = _phrases("challenges").found(mail.own_text[:4000])
     return (
-        tuple(Evidence("challenge", "body", matching(said, mail.text)) for _, said in found) if len(found) > 1 else ()
+        tuple(Evidence("challenge", "body", matching(said, mail.own_text)) for _, said in found)
+        if len(found) > 1
+        else ()
     )

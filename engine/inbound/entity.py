@@ -100,10 +100,18 @@ class Part:
         for part in self.parts:
             yield from part.walk()
 
+    def walk_own(self) -> Iterator[Part]:
+        """The same, but nothing that is within mails attached: what is said there, others have said."""
+        yield self
+        for part in () if self.media_type in _NESTING else self.parts:
+            yield from part.walk_own()
+
 
 _DELIMITER_END = re.compile(rb"(--)?[ \t]{0,200}(?:\r{0,2}\n|\r|\Z)")
 _SNIFFED = re.compile(rb"(?:\A|[\r\n])--([^\r\n]{1,200})(?>\r{0,2}\n|\r)[!-9;-~]{1,80}:")
 _NESTING = {"message/rfc822", "message/global", "message/news"}
+_FRAGMENT = "message/partial"
+"""The first one begins with a mail (RFC 2046, 5.2.2)."""
 
 
 def read_part(buffer: bytes, start: int, end: int, budget: Budget, depth: int = 0, default: str = "text/plain") -> Part:
@@ -114,7 +122,7 @@ def read_part(buffer: bytes, start: int, end: int, budget: Budget, depth: int = 
     budget.parts += 1
     if part.media_type.startswith("multipart/"):
         _split(part, depth)
-    elif part.media_type in _NESTING:
+    elif part.media_type in _NESTING or (part.media_type == _FRAGMENT and parameters.get("number") == "1"):
         _open_nested(part, depth)
     return part
 

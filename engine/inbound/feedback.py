@@ -28,16 +28,16 @@ def fields_of(text: str) -> dict[str, str]:
 
 def complaint_in(mail: ParsedMail) -> dict[str, str] | None:
     """The fields of a complaint, or None when the mail is none."""
-    for part in mail.root.walk():
+    for part in mail.root.walk_own():
         if part.media_type == "message/feedback-report":
             return _complaint(fields_of(_text(part)))
     kind = mail.root.parameters.get("report-type", "").lower()
     returned = [part.parts[0].head for part in mail.root.parts if part.media_type == "message/rfc822" and part.parts]
     if kind == "feedback-report" or any("x-hmxmroriginalrecipient" in head for head in (mail.head, *returned)):
-        return _complaint({"feedback-type": "abuse"} | fields_of(mail.text))
+        return _complaint({"feedback-type": "abuse"} | fields_of(mail.own_text))
     if (
-        "eedback-" in mail.text[:MAX_TEXT]
-        and {"feedback-type", "user-agent"} <= (fields := fields_of(mail.text)).keys()
+        "eedback-" in mail.own_text[:MAX_TEXT]
+        and {"feedback-type", "user-agent"} <= (fields := fields_of(mail.own_text)).keys()
     ):
         return _complaint(fields)
     return None
@@ -49,11 +49,11 @@ def _complaint(fields: dict[str, str]) -> dict[str, str] | None:
 
 def receipt_in(mail: ParsedMail) -> dict[str, str] | None:
     """The fields of a read receipt, or None."""
-    for part in mail.root.walk():
+    for part in mail.root.walk_own():
         if part.media_type in ("message/disposition-notification", "message/global-disposition-notification"):
             return fields_of(_text(part))
     kind = mail.root.parameters.get("report-type", "").lower()
-    return fields_of(mail.text) if kind == "disposition-notification" else None
+    return fields_of(mail.own_text) if kind == "disposition-notification" else None
 
 
 def _text(part: Part) -> str:
@@ -66,7 +66,7 @@ def service_report(mail: ParsedMail) -> tuple[str, list[Group], str] | None:
     The form is Amazon's, whose notifications by mail others have copied:
     `{"notificationType": "Bounce", "bounce": {"bouncedRecipients": [{"emailAddress": …, "status": …}]}}`.
     """
-    text = mail.text
+    text = mail.own_text
     if "notificationType" not in text[:MAX_TEXT] and "eventType" not in text[:MAX_TEXT]:
         return None
     report = _json(text)

@@ -92,7 +92,15 @@ class ParsedMail:
 
     @cached_property
     def text(self) -> str:
-        """The readable body: plain text where there is some, else what the HTML shows."""
+        """The readable body: plain text where there is some, else what the HTML shows.
+
+        Where a mail has none, it is what a mail program shows below it: texts and mails that are attached.
+        """
+        return self.own_text or "\n\n".join(one for part in self._loose if (one := _attached_text(part)))
+
+    @cached_property
+    def own_text(self) -> str:
+        """The readable body alone: what the sender of this mail says, and nobody else."""
         texts = [text for texts, _ in self._bodies if (text := _read(texts))]
         if not texts and (tnef := self._tnef_text):
             return tnef
@@ -222,6 +230,12 @@ def _read(texts: list[Part]) -> str:
     if plain:
         return "\n\n".join(plain)
     return "\n\n".join(one for part in texts if part.media_type == "text/html" and (one := text_of(part.text)))
+
+
+def _attached_text(part: Part) -> str:
+    if part.media_type in _TEXTS:
+        return _read([part])
+    return ParsedMail(part.parts[0]).text if part.parts else ""
 
 
 def _attachments(part: Part, number: int) -> Iterator[Attachment]:

@@ -68,10 +68,10 @@ def is_postgresql(url: URL) -> bool:
     return url.get_backend_name() == "postgresql"
 
 
-def open_engine(url: URL, connections: int) -> Engine:
-    """An engine whose transactions begin as ours should: see `_begin`."""
+def open_engine(url: URL, connections: int, name: str = "postwerk") -> Engine:
+    """An engine whose transactions begin as ours should. `name` tells its connections from others' on PostgreSQL."""
     if is_postgresql(url):
-        return _postgresql(url, connections)
+        return _postgresql(url, connections, name)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -106,10 +106,10 @@ def reason_of(error: DBAPIError) -> str:
     return f"{lines[0].rstrip('.')}." if lines else f"{type(error.orig).__name__}."
 
 
-def _postgresql(url: URL, connections: int) -> Engine:
+def _postgresql(url: URL, connections: int, name: str) -> Engine:
     engine = create_engine(
         url,
-        connect_args=LINK,
+        connect_args={**LINK, "application_name": name},
         pool_size=connections,
         max_overflow=0,
         pool_timeout=BUSY_SECONDS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ T = TypeVar("T")
 Watch = Callable[[Literal["read", "write"], float], None]
 
 READERS = 3
+SESSION_DIGITS = 16
 PATIENCE_SECONDS = 30
 """How long reads and writes wait for a PostgreSQL that is being restarted."""
 APART_PATIENCE_SECONDS = 1
@@ -44,7 +46,9 @@ class Store:
 
     def __init__(self, place: Path | str) -> None:
         self.url = parse_place(place)
-        self._engine = open_engine(self.url, READERS + 2)
+        self.session = secrets.token_hex(SESSION_DIGITS // 2)
+        """Names this program's connections, so that others can end them when it is dead: see runtime/members.py."""
+        self._engine = open_engine(self.url, READERS + 2, session_name(self.session))
         self._bells = Bells(self._engine)
         self._apart: Committer | None = None
         self.watch: Watch = _nobody
@@ -185,6 +189,11 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
 def _insert(dialect: str, table: Table, columns: tuple[str, ...], key: tuple[str, ...]) -> Bulk:
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return Bulk(insert(table).on_conflict_do_nothing(index_elements=key), columns)
+
+
+def session_name(session: str) -> str:
+    """What a program's connections are called on PostgreSQL."""
+    return f"postwerk {session}"
 
 
 def hold(connection: Connection, what: str) -> None:

@@ -208,6 +208,36 @@ def test_a_winmail_dat_that_holds_only_rtf_is_read(packed: str, expected: str, m
     assert found.text == expected
 
 
+NESTED = b"Content-Type: message/rfc822\n\nSubject: x\n\nWas der andere schrieb\n"
+ATTACHED = b"Content-Type: text/plain; name=a.txt\nContent-Disposition: attachment\n\nWas in der Datei steht\n"
+EMPTY = b"Content-Type: text/plain\n\n\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([EMPTY, NESTED], "Was der andere schrieb"),
+        ([EMPTY, ATTACHED], "Was in der Datei steht"),
+        ([ATTACHED, NESTED], "Was in der Datei steht\n\nWas der andere schrieb"),
+        ([EMPTY + b"Hallo\n", ATTACHED, NESTED], "Hallo"),
+    ],
+)
+def test_the_text_of_a_mail_without_one_is_that_of_what_is_attached(parts: list[bytes], expected: str) -> None:
+    body = b"".join(b"--b\n" + part for part in parts) + b"--b--\n"
+
+    found = parse_mail(mail(body, "Content-Type: multipart/mixed; boundary=b"))
+
+    assert (found.text, found.own_text) == (expected, expected if expected == "Hallo" else "")
+
+
+def test_the_first_of_a_mail_sent_in_fragments_is_read() -> None:
+    inner = b"Subject: Teil\nContent-Type: text/plain\n\nDer Anfang"
+
+    found = [parse_mail(mail(inner, f"Content-Type: message/partial; id=a; number={one}; total=2")) for one in (1, 2)]
+
+    assert [one.text for one in found] == ["Der Anfang", ""]
+
+
 def test_the_text_of_a_winmail_dat_in_a_nested_mail_is_not_that_of_the_mail() -> None:
     packed = bytes.fromhex("1a0000001c0000004c5a4675e2d44b51410004205758595a0d6e7d010eb0")
     content = base64.encodebytes(TNEF + tnef_attribute(1, 0x69003, property_of(0x1009, packed))).decode()
@@ -215,7 +245,7 @@ def test_the_text_of_a_winmail_dat_in_a_nested_mail_is_not_that_of_the_mail() ->
 
     found = parse_mail(mail(inner.encode(), "Content-Type: message/rfc822"))
 
-    assert (found.text, found.attachments[0].media_type) == ("", "message/rfc822")
+    assert (found.own_text, found.attachments[0].media_type) == ("", "message/rfc822")
 
 
 def test_rtf_that_unpacks_without_end_is_cut() -> None:

@@ -17,6 +17,7 @@ from .inbound_mails import (
     fields,
     gmail,
     gmx,
+    head,
     plain,
     postfix,
     qmail,
@@ -24,6 +25,7 @@ from .inbound_mails import (
     report,
     sendmail,
     t_online,
+    wire,
 )
 
 ANN = "ann@kunde.example"
@@ -318,6 +320,40 @@ def test_a_sending_service_reports_as_json() -> None:
     verdict = analyse(plain("no-reply@service.example", "Notification", text, path="<x@service.example>"))
 
     assert (verdict.kind, verdict.is_hard, verdict.original_message_id) == (Kind.BOUNCE, True, OUR_ID)
+
+
+SERVICE = '{"notificationType":"Complaint","complaint":{"complainedRecipients":[{"emailAddress":"ann@kunde.example"}]}}'
+CHALLENGE = "I now allow mail only from senders I have approved.\nPlease click the link to be approved.\n"
+PASSED_ON = {
+    "bounce": postfix(ANN, "5.1.1", "550 5.1.1 User unknown"),
+    "answer": ANSWERS["Exchange in German"],
+    "complaint": complaint(),
+    "receipt": receipt(),
+    "service": plain("no-reply@service.example", "Notification", SERVICE),
+    "challenge": answer("Re: Ihre Rechnung", CHALLENGE),
+}
+
+
+@pytest.mark.parametrize("text", ["", "FYI\n"])
+@pytest.mark.parametrize("name", PASSED_ON)
+def test_what_a_person_passes_on_in_an_attached_mail_is_not_said_by_that_person(name: str, text: str) -> None:
+    lines = head(
+        "Bob <bob@kunde.example>", "Fwd: Neues", "Content-Type: multipart/mixed; boundary=o", path="<bob@kunde.example>"
+    )
+    before = wire(f"{lines}\n--o\nContent-Type: text/plain\n\n{text}\n--o\nContent-Type: message/rfc822\n\n")
+
+    verdict = analyse(before + PASSED_ON[name] + b"\r\n--o--\r\n")
+
+    assert analyse(PASSED_ON[name]).kind is not Kind.ORDINARY
+    assert (verdict.kind, verdict.failures) == (Kind.ORDINARY, ())
+
+
+def test_a_program_that_passes_a_challenge_on_asks_for_nothing() -> None:
+    sender, kind = "noreply@archiv.example", "Content-Type: message/rfc822"
+    before = wire(head(sender, "Archiv", kind, path=f"<{sender}>") + "\n")
+
+    assert analyse(plain(sender, "Archiv", CHALLENGE, path=f"<{sender}>")).kind is Kind.CHALLENGE
+    assert analyse(before + PASSED_ON["challenge"]).kind is Kind.ORDINARY
 
 
 def test_our_own_address_and_the_servers_are_no_recipients() -> None:

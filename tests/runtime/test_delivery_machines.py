@@ -32,7 +32,7 @@ async def test_killed_frozen_woken_and_restarted_none_is_lost_and_none_sent_twic
     with counting_sink(shared.log, SERVER_SECONDS) as port:
         await shared.fill(port, accounts=6, mails=250, limits={"connections": CONNECTIONS})
         killed, frozen, last = (shared.start() for _ in range(3))
-        shared.wait_until(lambda: all(len(shared.leases_of(one)) == 2 for one in shared.running))
+        shared.wait_until(lambda: all(len(shared.held_by(one)) == 2 for one in shared.running))
 
         shared.wait_for_mails(60)
         killed.send(signal.SIGKILL)
@@ -44,7 +44,7 @@ async def test_killed_frozen_woken_and_restarted_none_is_lost_and_none_sent_twic
         doubtful = shared.count("in_doubt")
         frozen.send(signal.SIGSTOP)
         on_the_way = shared.on_the_way(frozen)
-        seconds = shared.wait_until(lambda: len(shared.leases_of(last)) == 6)
+        seconds = shared.wait_until(lambda: len(shared.held_by(last)) == 6)
         print(f"takeover after silence: {seconds:.1f} s")
         assert 3 < seconds < 8
         assert shared.count("in_doubt") == doubtful + on_the_way

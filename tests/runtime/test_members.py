@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from postwerk.runtime.members import EXIT_CODE, LIMIT_SECONDS, Kind, Membership, MembershipLostError, bury, living
+from postwerk.runtime.members import _judge as judge
 from postwerk.runtime.neighbours import is_gone, name_of_this_process
 from postwerk.runtime.store import Store, members
 from postwerk.runtime.store.moments import database_now
@@ -98,6 +100,22 @@ async def live(member: Membership, until: asyncio.Event) -> bool:
     except MembershipLostError:
         return not member.is_alive
     return False
+
+
+async def test_the_open_transactions_of_the_dead_are_ended(database_url: str) -> None:
+    """One that is frozen in the middle of a statement would keep its locks for as long as it is frozen."""
+    dead = "f" * 32
+    with Store(database_url) as store:
+        await store.write(lambda connection: add_silent(connection, dead, 60))
+        with closing(psycopg.connect(database_url, application_name=f"postwerk {dead[:16]}")) as frozen:
+            frozen.execute("UPDATE members SET host = 'locked'")
+
+            async with asyncio.timeout(10):
+                await store.write(lambda connection: judge(connection, by_age=True))
+            with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+                frozen.execute("SELECT 1")
+
+        assert await store.read(ids) == set()
 
 
 async def test_a_member_that_was_buried_is_stopped_in_the_middle_and_told(store: Store) -> None:

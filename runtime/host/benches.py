@@ -64,6 +64,9 @@ class Benches:
 
     async def _bench(self, run: rows.Run) -> Bench:
         async with self._making.setdefault(run.id, asyncio.Lock()):
+            known = self._benches.get(run.id)
+            if known and (known.run.flow, known.run.files) != (run.flow, run.files):
+                self._end(self._benches.pop(run.id))  # it is done again with another version
             if run.id not in self._benches:
                 setup = await setup_of(self._workspace, run)
                 shop = await asyncio.to_thread(Workshop, setup)
@@ -72,10 +75,11 @@ class Benches:
         return self._benches[run.id]
 
     def _drop(self, run_id: str) -> None:
-        bench = self._benches.pop(run_id, None)
         self._making.pop(run_id, None)
-        if bench is None:
-            return
+        if bench := self._benches.pop(run_id, None):
+            self._end(bench)
+
+    def _end(self, bench: Bench) -> None:
         if bench.closing:
             bench.closing.cancel()
         task = asyncio.get_running_loop().create_task(bench.crew.close(is_hasty=bench.users > 0))

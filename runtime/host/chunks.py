@@ -37,13 +37,13 @@ class Chunks:
         self._benches, self._clock = benches, clock
         self._hosts, self._counted_at = 1, float("-inf")
         self.durable: Durable | None = None
-        self.width = cores() * AHEAD
-        """How many are done here at a time."""
+        self.width = cores()
+        """How many are done here at a time: no host takes one that another could begin with at once."""
 
     async def elsewhere(self, turn: Turn) -> Elsewhere | None:
         """Where the chunks of a run are done; None when this host is alone and does them at once."""
         hosts = await self._number_of_hosts()
-        return _Queue(self, turn, self.width * hosts) if hosts > 1 else None
+        return _Queue(self, turn, self.width * hosts * AHEAD) if hosts > 1 else None
 
     async def do(self, run_id: str, stage: int, number: int) -> str:
         """Does a chunk and keeps what it brought; empty, or why it could not."""

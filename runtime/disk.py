@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,3 +32,12 @@ def full_disk_told(place: Path) -> Iterator[None]:
         if error.errno in FULL:
             raise DiskFullError(place) from error
         raise
+
+
+def sync(path: Path) -> None:
+    """Makes a file's bytes safe, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

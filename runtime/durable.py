@@ -86,9 +86,8 @@ class Durable:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         global _bodies
-        asyncio.get_running_loop().set_default_executor(
-            ThreadPoolExecutor()
-        )  # DBOS had set its own, which goes with it
+        # DBOS had set an executor of its own, which goes with it.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         await asyncio.to_thread(DBOS.destroy)
         if self._engine is not None:
             self._engine.dispose()

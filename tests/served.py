@@ -59,7 +59,7 @@ class Firm:
 
     program: Program
     folder: Path
-    numbers: list[Served] = field(default_factory=list)
+    started: list[Served] = field(default_factory=list)
 
     @contextmanager
     def starting(self, *words: str) -> Iterator[Callable[..., Served]]:
@@ -67,8 +67,8 @@ class Firm:
         started: list[Served] = []
 
         def start(**environment: str) -> Served:
-            started.append(self._start(words, environment, self.folder / f"log-{len(self.numbers)}"))
-            self.numbers.append(started[-1])
+            started.append(self._start(words, environment, self.folder / f"log-{len(self.started)}"))
+            self.started.append(started[-1])
             return started[-1]
 
         try:

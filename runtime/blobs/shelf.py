@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from ..disk import full_disk_told
+from ..disk import full_disk_told, sync
 
 
 class Pack(Protocol):
@@ -57,13 +57,13 @@ class FolderShelf:
         """Makes it safe on the disk, then gives it its name: it is there whole or not at all."""
         target = path_of(self._folder, name)
         with full_disk_told(self._folder):
-            _sync(finished)
+            sync(finished)
             is_new = not target.parent.exists()
             target.parent.mkdir(exist_ok=True)
             finished.rename(target)
-            _sync(target.parent)
+            sync(target.parent)
             if is_new:
-                _sync(self._folder)
+                sync(self._folder)
 
     def open(self, name: str) -> Pack:
         return OpenFile(path_of(self._folder, name))
@@ -75,11 +75,3 @@ class FolderShelf:
 def path_of(folder: Path, pack: str) -> Path:
     """Where a pack lies below the folder."""
     return folder / pack[:2] / f"{pack}.pack"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

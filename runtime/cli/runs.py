@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -50,12 +50,11 @@ def run(
 
     async def go(opened: Workspace) -> dict[str, Any]:
         document, folder = opened.find_flow(flow)
-        if await opened.store.read(hosts):
-            started = await start_run(opened, document, folder, given, is_dry=dry_run, limit=limit)
-            return await _followed(opened, started.id, is_waiting=not no_wait, is_quiet=as_json)
-        with opened.alone(f"postwerk run {flow}"):
-            started = await start_run(opened, document, folder, given, is_dry=dry_run, limit=limit)
-            return await _watched(opened, started, is_sending=not no_wait, is_quiet=as_json)
+
+        def start() -> Awaitable[rows.Run]:
+            return start_run(opened, document, folder, given, is_dry=dry_run, limit=limit)
+
+        return await _taken_forward(opened, start, f"postwerk run {flow}", is_waiting=not no_wait, is_quiet=as_json)
 
     try:
         report = in_workspace(workspace, go)
@@ -74,6 +73,17 @@ def _pairs(inputs: Sequence[str]) -> dict[str, str]:
         if "=" not in one:
             raise typer.BadParameter(f"{one!r} is no NAME=VALUE.", param_hint="--input")
     return dict(one.split("=", 1) for one in inputs)
+
+
+async def _taken_forward(
+    workspace: Workspace, ready: Callable[[], Awaitable[rows.Run]], purpose: str, *, is_waiting: bool = True,
+    is_quiet: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """The report of the run that `ready` gives: by a host, if one is at work, else by this program."""
+    if await workspace.store.read(hosts):
+        return await _followed(workspace, (await ready()).id, is_waiting=is_waiting, is_quiet=is_quiet)
+    with workspace.alone(purpose):
+        return await _watched(workspace, await ready(), is_sending=is_waiting, is_quiet=is_quiet)
 
 
 async def _watched(workspace: Workspace, started: rows.Run, *, is_sending: bool, is_quiet: bool) -> dict[str, Any]:
@@ -180,18 +190,15 @@ def again(
     if from_step and only_failed:
         raise typer.BadParameter("Give either a step or --only-failed.", param_hint="--from")
 
-    async def prepare(opened: Workspace) -> str:
+    async def prepare(opened: Workspace) -> rows.Run:
         if only_failed:
-            return await retry_failed(opened, run_id, is_now=is_now)
-        return await do_again(opened, run_id, from_step, is_now=is_now)
+            wanted = await retry_failed(opened, run_id, is_now=is_now)
+        else:
+            wanted = await do_again(opened, run_id, from_step, is_now=is_now)
+        return await opened.store.read(lambda connection: rows.get_run(connection, wanted))
 
     async def go(opened: Workspace) -> dict[str, Any]:
-        if await opened.store.read(hosts):
-            return await _followed(opened, await prepare(opened), is_waiting=True, is_quiet=as_json)
-        with opened.alone(f"postwerk runs again {run_id}"):
-            wanted = await prepare(opened)
-            run = await opened.store.read(lambda connection: rows.get_run(connection, wanted))
-            return await _watched(opened, run, is_sending=True, is_quiet=as_json)
+        return await _taken_forward(opened, lambda: prepare(opened), f"postwerk runs again {run_id}", is_quiet=as_json)
 
     _tell(in_workspace(workspace, go), as_json=as_json)
 
@@ -203,11 +210,8 @@ def resume(
     """Let a run go on that was paused, interrupted, failed or cancelled."""
 
     async def go(opened: Workspace) -> dict[str, Any]:
-        if await opened.store.read(hosts):
-            await service.reopen(opened, run_id)
-            return await _followed(opened, run_id, is_waiting=True, is_quiet=as_json)
-        with opened.alone(f"postwerk runs resume {run_id}"):
-            resumed = await service.reopen(opened, run_id)
-            return await _watched(opened, resumed, is_sending=True, is_quiet=as_json)
+        return await _taken_forward(
+            opened, lambda: service.reopen(opened, run_id), f"postwerk runs resume {run_id}", is_quiet=as_json
+        )
 
     _tell(in_workspace(workspace, go), as_json=as_json)

@@ -21,7 +21,6 @@ from ..api.engine import Order, Version
 from ..clock import Clock, WallClock
 from ..disk import DiskFullError
 from ..durable import Durable, database_beside
-from ..forking import prepare
 from ..members import Kind, Membership
 from ..outbox.delivery import Delivery
 from ..outbox.pace import Trouble
@@ -68,7 +67,6 @@ class Host:
         self._tick = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        prepare()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.benches.close)
             await stack.enter_async_context(self.member)

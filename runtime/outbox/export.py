@@ -9,9 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from ..store import outbox
+from ..store import outbox, portions
 from .mail import Mail
-from .outbox import MOST_IDS
 
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
 
@@ -39,7 +38,7 @@ def mbox_entry(content: bytes, envelope_sender: str, moment: datetime) -> bytes:
 def accounts_of(connection: Connection, ids: Sequence[int]) -> set[str]:
     """The accounts by which these mails leave."""
     found: set[str] = set()
-    for start in range(0, len(ids), MOST_IDS):
-        some = outbox.c.id.in_(ids[start : start + MOST_IDS])
+    for few in portions(ids):
+        some = outbox.c.id.in_(few)
         found.update(connection.execute(select(outbox.c.account).where(some).distinct()).scalars())
     return found

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, false, func, select, true, update
 
 from ...engine import Refused
-from ..store import insert_new, outbox, ring
+from ..store import insert_new, outbox, portions, ring
 from .mail import Mail, NewMail, mail_of, row_of
 from .states import ARRIVED, BEGINNINGS, CANCELLABLE, FINAL, NOT_GONE, RELEASABLE, RESENDABLE, MailState, is_legal
-
-T = TypeVar("T")
 
 KEY = ("run", "step", "key")
 BELL = "outbox"
@@ -26,8 +24,6 @@ RUN_STOPPED = "Its run was stopped."
 """The reason of mails that `cancel_run` has cancelled."""
 RUN_PAUSED = "Its run is paused."
 """The reason of mails that `pause_run` holds."""
-MOST_IDS = 500
-"""In one statement; old SQLite allows 999 parameters."""
 
 
 def put(connection: Connection, mails: Sequence[NewMail], state: MailState, now: datetime) -> int:
@@ -44,14 +40,11 @@ def put_gone(connection: Connection, mails: Iterable[tuple[NewMail, Mail]], now:
     """Notes of mails that an earlier run has them: as sent, or as left to what becomes of them there."""
     rows = []
     for new, old in mails:
-        state = MailState.SENT if old.state in ARRIVED else MailState.SUPPRESSED
-        reply = (
-            f"Run {old.run} has sent it."
-            if state is MailState.SENT
-            else f"Mail {old.id} of run {old.run} is {old.state}."
-        )
-        noted = {"state": state.value, "message_id": old.message_id, "sent_at": old.sent_at, "reply": reply}
-        rows.append(row_of(new, MailState.SUPPRESSED, now) | noted)
+        state, reply = MailState.SUPPRESSED, f"Mail {old.id} of run {old.run} is {old.state}."
+        if old.state in ARRIVED:
+            state, reply = MailState.SENT, f"Run {old.run} has sent it."
+        noted = {"message_id": old.message_id, "sent_at": old.sent_at, "reply": reply}
+        rows.append(row_of(new, state, now) | noted)
     insert_new(connection, outbox, rows, KEY)
 
 
@@ -59,8 +52,9 @@ def move(
     connection: Connection, ids: Collection[int], before: MailState, after: MailState, now: datetime, **fields: Any
 ) -> int:
     """Moves those of the mails that are still in the state `before`, and says how many they were."""
-    portions = _portions(sorted(ids))
-    return sum(_move(connection, outbox.c.id.in_(some), (before,), after, now, **fields) for some in portions)
+    return sum(
+        _move(connection, outbox.c.id.in_(some), (before,), after, now, **fields) for some in portions(sorted(ids))
+    )
 
 
 def release_run(connection: Connection, run: str, now: datetime) -> int:
@@ -115,7 +109,7 @@ def sent_before(connection: Connection, run: str, step: str, keys: Collection[st
     """The mails of another run that have left, or may have, by their keys."""
     done = outbox.c.state.in_([state.value for state in MailState if state not in NOT_GONE])
     found: dict[str, Mail] = {}
-    for some in _portions(list(keys)):
+    for some in portions(list(keys)):
         query = select(outbox).where(outbox.c.run == run, outbox.c.step == step, outbox.c.key.in_(some), done)
         found |= {row["key"]: mail_of(row) for row in connection.execute(query).mappings()}
     return found
@@ -156,9 +150,8 @@ def cancel(connection: Connection, ids: Collection[int], now: datetime) -> int:
         Refused: one of them is in no such state; nothing is changed.
     """
     _must_be(connection, ids, CANCELLABLE, "cancelled")
-    portions = _portions(sorted(ids))
     cancelled = MailState.CANCELLED
-    return sum(_move(connection, outbox.c.id.in_(some), CANCELLABLE, cancelled, now) for some in portions)
+    return sum(_move(connection, outbox.c.id.in_(some), CANCELLABLE, cancelled, now) for some in portions(sorted(ids)))
 
 
 def counts(connection: Connection, run: str, step: str | None = None) -> Counter[MailState]:
@@ -167,12 +160,6 @@ def counts(connection: Connection, run: str, step: str | None = None) -> Counter
     if step is not None:
         query = query.where(outbox.c.step == step)
     return Counter({MailState(state): number for state, number in connection.execute(query)})
-
-
-def next_attempt(connection: Connection, run: str) -> datetime | None:
-    """When the first of a run's deferred mails is tried again."""
-    deferred = (outbox.c.run == run) & (outbox.c.state == MailState.DEFERRED.value)
-    return connection.execute(select(func.min(outbox.c.next_attempt_at)).where(deferred)).scalar()
 
 
 def outcomes(connection: Connection, run: str, step: str, limit: int = 500) -> list[Mail]:
@@ -184,7 +171,7 @@ def outcomes(connection: Connection, run: str, step: str, limit: int = 500) -> l
 
 def take(connection: Connection, ids: Collection[int]) -> None:
     """Notes that the flow went on with the outcomes of these mails."""
-    for some in _portions(sorted(ids)):
+    for some in portions(sorted(ids)):
         connection.execute(update(outbox).where(outbox.c.id.in_(some)).values(taken=true()))
 
 
@@ -224,8 +211,10 @@ def listed(
 
 def _queue(connection: Connection, ids: Collection[int], before: Collection[MailState], now: datetime) -> int:
     fresh = {"queued_at": now, "next_attempt_at": None}
-    portions = _portions(sorted(ids))
-    return sum(_move(connection, outbox.c.id.in_(some), before, MailState.QUEUED, now, **fresh) for some in portions)
+    return sum(
+        _move(connection, outbox.c.id.in_(some), before, MailState.QUEUED, now, **fresh)
+        for some in portions(sorted(ids))
+    )
 
 
 def _move(
@@ -248,7 +237,7 @@ def _move(
 
 def _must_be(connection: Connection, ids: Collection[int], states: Collection[MailState], done: str) -> None:
     found: dict[int, str] = {}
-    for some in _portions(sorted(ids)):
+    for some in portions(sorted(ids)):
         rows = connection.execute(select(outbox.c.id, outbox.c.state).where(outbox.c.id.in_(some)))
         found.update((row.id, row.state) for row in rows)
     for one in sorted(ids):
@@ -264,8 +253,3 @@ def _must_be(connection: Connection, ids: Collection[int], states: Collection[Ma
 def _listed(states: Iterable[MailState]) -> str:
     *others, last = sorted(states)
     return f"{', '.join(others)} or {last}" if others else last
-
-
-def _portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(ids), MOST_IDS):
-        yield ids[start : start + MOST_IDS]

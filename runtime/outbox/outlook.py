@@ -27,10 +27,11 @@ class Outlook:
 
 def end_of_run(connection: Connection, run: str, now: datetime, rate: float | None) -> datetime | None:
     """When the last mail of a run will have left; None where no account that it uses has limits."""
-    query = select(accounts.c.settings).where(accounts.c.name.in_(accounts_of(connection, run)))
-    used = [Account.model_validate(settings) for settings in connection.execute(query).scalars()]
-    limited = [account for account in used if is_limited(account.limits)]
-    return max((outlook(connection, account, 0, now, rate).ends_at for account in limited), default=None)
+    known = [Account.model_validate(settings) for settings in connection.execute(select(accounts.c.settings)).scalars()]
+    limited = [account for account in known if is_limited(account.limits)]
+    used = accounts_of(connection, run) if limited else ()  # looks at all mails of the run, several times a second
+    ends = [outlook(connection, account, 0, now, rate).ends_at for account in limited if account.name in used]
+    return max(ends, default=None)
 
 
 def outlook(connection: Connection, account: Account, more: int, now: datetime, rate: float | None) -> Outlook:

@@ -31,9 +31,8 @@ class Turn:
 
 def take_up(connection: Connection, run: str, member: str) -> Turn | None:
     """Takes a run that is on and that nobody living holds; None when there is no such."""
-    is_free = or_(runs.c.holder.is_(None), runs.c.holder.not_in(living()))
     before = connection.execute(select(runs.c.rest).where(runs.c.id == run)).scalar()
-    change = update(runs).where(runs.c.id == run, _is_active(), is_free)
+    change = update(runs).where(runs.c.id == run, _is_active(), _is_free())
     taken = connection.execute(change.values(holder=member, turn=runs.c.turn + 1, rest=None, wakes_at=None)).rowcount
     if not taken:
         return None
@@ -43,8 +42,8 @@ def take_up(connection: Connection, run: str, member: str) -> Turn | None:
 
 def go_on(connection: Connection, turn: Turn, member: str) -> bool:
     """Whether this turn is still the last of its run, which then is the member's: whoever held it is dead."""
-    is_free = or_(runs.c.holder.is_(None), runs.c.holder == member, runs.c.holder.not_in(living()))
-    mine = update(runs).where(runs.c.id == turn.run, runs.c.turn == turn.number, _is_active(), is_free)
+    is_ours = or_(runs.c.holder == member, _is_free())
+    mine = update(runs).where(runs.c.id == turn.run, runs.c.turn == turn.number, _is_active(), is_ours)
     return connection.execute(mine.values(holder=member)).rowcount == 1
 
 
@@ -60,8 +59,7 @@ def let_go(connection: Connection, turn: Turn, member: str, rest: Rest | None, n
 
 def free(connection: Connection, now: datetime) -> list[str]:
     """The runs that somebody should take up now: new ones, those of the dead, and those whose rest is over."""
-    is_free = or_(runs.c.holder.is_(None), runs.c.holder.not_in(living()))
-    query = select(runs.c.id, runs.c.rest, runs.c.wakes_at).where(_is_active(), is_free).order_by(runs.c.created_at)
+    query = select(runs.c.id, runs.c.rest, runs.c.wakes_at).where(_is_active(), _is_free()).order_by(runs.c.created_at)
     return [row["id"] for row in connection.execute(query).mappings() if _may_wake(connection, row, now)]
 
 
@@ -92,3 +90,8 @@ def _may_wake(connection: Connection, row: RowMapping, now: datetime) -> bool:
 
 def _is_active() -> ColumnElement[bool]:
     return runs.c.state.in_([state.value for state in ACTIVE])
+
+
+def _is_free() -> ColumnElement[bool]:
+    """Nobody living holds it."""
+    return or_(runs.c.holder.is_(None), runs.c.holder.not_in(living()))

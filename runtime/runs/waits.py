@@ -8,11 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, exists, false, func, select, true, update
 
-from ..store import insert_new, waits
+from ..store import insert_new, portions, waits
 from ..work import BuiltPause
-
-MOST_IDS = 500
-"""In one statement; old SQLite allows 999 parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +57,9 @@ def is_over(connection: Connection, run: str, steps: Collection[str] | None, now
     return not connection.execute(select(exists(query))).scalar_one()
 
 
-def waiting(connection: Connection, run: str, now: datetime) -> int:
-    """How many items of a run wait for their moment."""
-    query = select(func.count()).select_from(waits).where(waits.c.run == run, waits.c.due_at > now)
-    return int(connection.execute(query).scalar_one())
-
-
 def take(connection: Connection, ids: Sequence[int]) -> None:
     """Notes that the flow went on with these."""
-    for start in range(0, len(ids), MOST_IDS):
-        some = ids[start : start + MOST_IDS]
+    for some in portions(ids):
         connection.execute(update(waits).where(waits.c.id.in_(some)).values(taken=true()))
 
 

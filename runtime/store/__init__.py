@@ -18,7 +18,7 @@ from .schema import (
     signins,
     waits,
 )
-from .store import Store, hold, insert_new
+from .store import Store, hold, insert_new, portions
 
 __all__ = [
     "Bulk",
@@ -36,6 +36,7 @@ __all__ = [
     "leases",
     "members",
     "outbox",
+    "portions",
     "ring",
     "runs",
     "secrets",

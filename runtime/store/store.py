@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,8 @@ T = TypeVar("T")
 Watch = Callable[[Literal["read", "write"], float], None]
 
 READERS = 3
+MOST_VALUES = 500
+"""In one statement; old SQLite allows 999 parameters."""
 SESSION_DIGITS = 16
 PATIENCE_SECONDS = 30
 """How long reads and writes wait for a PostgreSQL that is being restarted."""
@@ -194,6 +196,12 @@ def _insert(dialect: str, table: Table, columns: tuple[str, ...], key: tuple[str
 def session_name(session: str) -> str:
     """What a program's connections are called on PostgreSQL."""
     return f"postwerk {session}"
+
+
+def portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in groups that one statement can name."""
+    for start in range(0, len(values), MOST_VALUES):
+        yield values[start : start + MOST_VALUES]
 
 
 def hold(connection: Connection, what: str) -> None:

@@ -23,7 +23,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
-from ..disk import full_disk_told
+from ..disk import full_disk_told, sync
 from ..files import PART
 from .kinds import Folder
 
@@ -116,19 +116,10 @@ def keep_copy(seen: Seen, digest: str, incoming: Path) -> Path:
             os.fsync(copy.fileno())
         passing.replace(target)
         for one in (target.parent, incoming, incoming.parent):
-            _sync_folder(one)
+            sync(one)
     finally:
         passing.unlink(missing_ok=True)
     return target
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the names in it safe."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def is_as_seen(seen: Seen) -> bool:

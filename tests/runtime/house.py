@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ BEHAVING: Steps = {**MAILING, "check": ("Behave", {})}
 BEHAVED = """read.records > check.record
              check.record > mail.record
              mail.message > send.message"""
+START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+REMINDING: Steps = {
+    **MAILING, "wait": ("Wait", {"until": "{{ due }}"}),
+    "again": ("FillTemplate", {"to": "{{ email }}", "subject": "Erinnerung {{ no }}", "text": "Noch einmal"}),
+    "remind": ("SendSMTP", {"account": "office"}),
+}  # fmt: skip
+REMINDED = f"""{MAILED}
+               send.sent > wait.item
+               wait.elapsed > again.record
+               again.message > remind.message"""
 SKIP: dict[str, Any] = {"settings": {"bad_rows": "skip"}}
 
 ON_BOTH = pytest.mark.parametrize("house", ["sqlite", "postgresql"], indirect=True)
@@ -96,3 +107,8 @@ async def furnished(folder: Path, peer: Peer) -> House:
 def texts(report: Mapping[str, Any]) -> list[str]:
     """The failures, as a person reads them."""
     return [one["text"] for one in report["failures"]]
+
+
+def due(days: int) -> dict[str, Any]:
+    """Of a person who is reminded so many days after `START`."""
+    return {"due": START.replace(tzinfo=None) + timedelta(days=days)}

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from postwerk.engine import Refused
@@ -18,23 +18,9 @@ from postwerk.runtime.runs.states import ACTIVE, RunState
 
 from ..acceptance.flow_document import Steps
 from ..turned_clock import TurnedClock
-from .house import BEHAVED, BEHAVING, LIST, MAIL, MAILED, MAILING, SKIP, House
+from .house import BEHAVED, BEHAVING, LIST, MAIL, MAILED, MAILING, REMINDED, REMINDING, SKIP, START, House, due
 
-START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
-WAITING: Steps = {
-    **MAILING, "wait": ("Wait", {"until": "{{ due }}"}),
-    "again": ("FillTemplate", {"to": "{{ email }}", "subject": "Erinnerung {{ no }}", "text": "Noch einmal"}),
-    "remind": ("SendSMTP", {"account": "office"}),
-}  # fmt: skip
-WAITED = f"""{MAILED}
-             send.sent > wait.item
-             wait.elapsed > again.record
-             again.message > remind.message"""
 PATIENCE = 60
-
-
-def due(days: int) -> dict[str, object]:
-    return {"due": START.replace(tzinfo=None) + timedelta(days=days)}
 
 
 @asynccontextmanager
@@ -111,7 +97,7 @@ async def test_what_was_left_by_a_program_that_died_is_taken_up_when_the_next_on
 async def test_a_run_that_waits_rests_and_goes_on_when_its_time_has_come(house: House) -> None:
     house.write_list(due(2), due(2), due(5))
     clock = TurnedClock(START)
-    run = await house.start(house.flow(WAITING, WAITED))
+    run = await house.start(house.flow(REMINDING, REMINDED))
 
     async with hosting(house, clock):
         await rests(house, run.id)
@@ -127,7 +113,7 @@ async def test_a_run_that_waits_rests_and_goes_on_when_its_time_has_come(house: 
 async def test_waits_outlive_restarts_and_each_item_goes_on_once(house: House) -> None:
     house.write_list(*(due(1 + number % 4) for number in range(60)))
     clock = TurnedClock(START)
-    run = await house.start(house.flow(WAITING, WAITED))
+    run = await house.start(house.flow(REMINDING, REMINDED))
 
     for day in range(1, 5):
         async with hosting(house, clock):
@@ -143,7 +129,7 @@ async def test_waits_outlive_restarts_and_each_item_goes_on_once(house: House) -
 async def test_a_resting_run_can_be_cancelled_and_resumed(house: House) -> None:
     house.write_list(due(2))
     clock = TurnedClock(START)
-    run = await house.start(house.flow(WAITING, WAITED))
+    run = await house.start(house.flow(REMINDING, REMINDED))
 
     async with hosting(house, clock) as host:
         await rests(house, run.id)

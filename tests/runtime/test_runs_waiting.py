@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from postwerk.runtime.runs import rows, service
 from postwerk.runtime.runs.progress import Progress
 
 from ..acceptance.flow_document import Steps
 from ..turned_clock import TurnedClock
-from .house import LIST, MAILED, MAILING, House
+from .house import LIST, REMINDED, REMINDING, START, House, due
 
-START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 STEPS: Steps = {
     "read": ("ReadExcel", LIST), "wait": ("Wait", {"until": "{{ due }}"}), "tell": ("Tell", {"file": "told.txt"}),
 }  # fmt: skip
 WIRES = """read.records > wait.item
            wait.elapsed > tell.items"""
-REMINDED: Steps = {
-    **MAILING, "wait": ("Wait", {"until": "{{ due }}"}),
-    "again": ("FillTemplate", {"to": "{{ email }}", "subject": "Erinnerung {{ no }}", "text": "Noch einmal"}),
-    "remind": ("SendSMTP", {"account": "office"}),
-}  # fmt: skip
-REMINDED_WIRES = f"""{MAILED}
-                     send.sent > wait.item
-                     wait.elapsed > again.record
-                     again.message > remind.message"""
-
-
-def due(days: int) -> dict[str, Any]:
-    return {"due": START.replace(tzinfo=None) + timedelta(days=days)}
 
 
 async def states(house: House) -> Counter[str]:
@@ -54,7 +39,7 @@ def executing(house: House, run: rows.Run, clock: TurnedClock) -> asyncio.Task[r
 async def test_each_item_goes_on_when_its_own_time_has_come(house: House) -> None:
     house.write_list(due(1), due(3), due(3), due(-1))
     clock = TurnedClock(START)
-    run = await house.start(house.flow(REMINDED, REMINDED_WIRES))
+    run = await house.start(house.flow(REMINDING, REMINDED))
 
     task = executing(house, run, clock)
     await reminded(house, 1)  # whose time is past
@@ -74,7 +59,7 @@ async def test_each_item_goes_on_when_its_own_time_has_come(house: House) -> Non
 async def test_in_a_dry_run_nobody_waits(house: House) -> None:
     house.write_list(due(400), due(4000))
 
-    report = await house.run(house.flow(REMINDED, REMINDED_WIRES), is_dry=True)
+    report = await house.run(house.flow(REMINDING, REMINDED), is_dry=True)
 
     assert (report["state"], report["mails"]) == ("finished", {"captured": 4})
 
@@ -82,7 +67,7 @@ async def test_in_a_dry_run_nobody_waits(house: House) -> None:
 async def test_an_interrupted_run_goes_on_with_its_waits_and_takes_none_twice(house: House) -> None:
     house.write_list(*(due(1 + number % 3) for number in range(30)))
     clock = TurnedClock(START)
-    run = await house.start(house.flow(REMINDED, REMINDED_WIRES))
+    run = await house.start(house.flow(REMINDING, REMINDED))
 
     for day in range(1, 4):
         task = executing(house, run, clock)

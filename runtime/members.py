@@ -127,10 +127,11 @@ class Membership:
                 await self._store.write_apart(lambda connection: bury(connection, [self.id]))
 
     async def _run(self) -> None:
+        started = self._beat_at  # joining was the first beat
         while True:
+            await asyncio.sleep(max(0.0, started + BEAT_SECONDS - _seconds()))
             started = _seconds()
             await self._try_to_beat(started)
-            await asyncio.sleep(max(0.0, started + BEAT_SECONDS - _seconds()))
 
     async def _try_to_beat(self, started: float) -> None:
         may_judge = started - self._steady_since >= LIMIT_SECONDS
@@ -159,6 +160,8 @@ class Membership:
         row = {"id": self.id, "kind": self.kind.value, "host": socket.gethostname()[:255], "pid": os.getpid()}
         times = {"started_at": now, "beat_at": now}
         connection.execute(insert(members).values(process=name_of_this_process(), **row, **times))
+        first_beat = update(members).where(members.c.id == self.id)  # the clock may have gone on between the two
+        connection.execute(first_beat.values(started_at=members.c.beat_at))
         forgotten = database_now(connection, ago=KEPT_DAYS * 86400)
         connection.execute(delete(members).where(members.c.buried_at < forgotten))
         is_steady = _is_up_for_long(connection)
